@@ -1,0 +1,106 @@
+//! Attacks: procedures that look for an adversarial example inside a threat.
+//!
+//! An attack is a state machine over rows. The engine owns the slots, runs the defence and keeps the books; an attack says where rows
+//! start, how they move along a gradient, and which point is put before the judge. [`ATTACKS`] is the table: an attack is one file and
+//! one row.
+
+mod fgsm;
+mod goal;
+mod mi_fgsm;
+mod noise;
+mod pgd;
+pub(crate) mod step;
+
+use burn::tensor::Tensor;
+
+use crate::engine::slots::Slots;
+use crate::options::{Entry, Options};
+use crate::threat::Norm;
+
+pub use goal::{Goal, Target};
+pub use step::StepSize;
+
+/// The parameters of a row that depend on the attack and the epsilon alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowPlan {
+    /// Step size, input units.
+    pub step_size: f32,
+    /// Steps before the row runs out.
+    pub steps: u32,
+    /// Where the row starts, as in [`crate::kernel::row`].
+    pub start: u32,
+    /// Loss and stopping rule, as in [`crate::kernel::row`].
+    pub flags: u32,
+    /// Momentum's decay.
+    pub decay: f32,
+}
+
+/// A procedure that looks for adversarial examples, a batch of rows at a time.
+pub trait Attack: Send + Sync {
+    /// What a row wants to reach.
+    fn goal(&self) -> Goal;
+
+    /// The parameters of a row at `epsilon`; `kept`: the slot has kept what the same example's last row found out, so that an attack
+    /// which can use that need not pay for it again.
+    fn plan(&self, epsilon: f32, kept: bool) -> RowPlan;
+
+    /// Rows tried at one epsilon before it counts as survived.
+    fn restarts(&self) -> u32 {
+        1
+    }
+
+    /// Whether every step wants the gradient of the loss.
+    fn uses_gradients(&self) -> bool {
+        true
+    }
+
+    /// Whether every epsilon is run by itself whatever the sweep, because one epsilon says little of the next or costs next to nothing.
+    fn runs_every_epsilon(&self) -> bool {
+        false
+    }
+
+    /// Whether the same example's next row may start from what this one left in its slot ([`Attack::plan`]'s `kept`).
+    fn keeps_for_next_row(&self) -> bool {
+        false
+    }
+
+    /// Places fresh rows, before the forward pass.
+    fn start(&self, slots: &mut Slots);
+
+    /// Moves the running rows along the gradient [slots, features] of their loss; without gradients, after every forward pass.
+    fn advance(&self, slots: &mut Slots, gradient: Option<Tensor<2>>);
+
+    /// The points [slots, features] that are put before the judge.
+    fn candidates(&self, slots: &Slots) -> Tensor<2> {
+        slots.x.clone()
+    }
+}
+
+/// A row of [`ATTACKS`].
+pub struct AttackRow {
+    /// Name, summary and options.
+    pub entry: Entry,
+    /// The norms that it works under.
+    pub norms: &'static [Norm],
+    /// Rules between options; the message says which and the way out.
+    pub check: fn(&Options) -> Result<(), String>,
+    /// Builds the attack for one norm.
+    pub build: fn(&Options) -> Box<dyn Attack>,
+}
+
+/// Every attack.
+pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW];
+
+/// Key of the random stream of every row of an attack: a hash of the suite's seed, the attack's kind and its resolved options; epsilon
+/// and the entry's name play no part.
+pub fn random_key(seed: u64, kind: &str, norm: Norm, options: &Options) -> [u32; 2] {
+    let mut hasher = blake3::Hasher::new_derive_key("gauntlet random stream of an attack");
+    hasher.update(&seed.to_le_bytes());
+    for text in [kind, norm.name(), &options.canonical()] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    let hash = hasher.finalize();
+    let word = |at: usize| u32::from_le_bytes(hash.as_bytes()[at..at + 4].try_into().expect("four bytes"));
+    [word(0), word(4)]
+}

@@ -1,0 +1,131 @@
+//! The commands: one file each, clap types and what they call.
+
+pub mod devices;
+pub mod list;
+pub mod log;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod train;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{Error, Result};
+
+/// A benchmark engine for adversarial robustness on any GPU.
+#[derive(Debug, Parser)]
+#[command(name = "gauntlet", version, max_term_width = 120)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a suite, or what is left of it, and writes its plots, tables and report
+    Run(run::Arguments),
+    /// Checks a suite and prints what it would run and cost; runs nothing
+    Plan(plan::Arguments),
+    /// Lists the devices that --device can name
+    Devices {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists attacks, models, trainers, sources, kernels or norms with their options
+    List(list::Arguments),
+    /// Trains the defences of a suite and writes their weights as safetensors files
+    Train(train::Arguments),
+    /// Makes the plots, tables and report of a run again from its store
+    Report(report::Arguments),
+}
+
+/// What `run`, `plan` and `train` share: which suite, and what to change in it.
+#[derive(Clone, Debug, Args)]
+pub struct SuiteArguments {
+    /// The suite's TOML file
+    pub suite: std::path::PathBuf,
+    /// Change a field of the suite, such as data.examples=100 or attack.pgd.steps=20; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The seed that drives the attacks, in place of the suite's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Attack only the first N examples
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+impl SuiteArguments {
+    /// Every change as `key=value`.
+    pub fn overrides(&self) -> Vec<String> {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
+        overrides.extend(self.limit.map(|limit| format!("data.examples={limit}")));
+        overrides
+    }
+}
+
+/// Where things run.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceArguments {
+    /// auto, cpu, gpu:N, all, or a list such as cpu,gpu:0; auto takes every hardware GPU, or the CPU where there is none
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: String,
+    /// Device memory to use at most, such as 2GiB
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Rows attacked at once; results may differ in the last bit between slot counts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub slots: Option<u32>,
+}
+
+impl DeviceArguments {
+    /// `--memory` in bytes.
+    ///
+    /// # Errors
+    /// Text that is no size.
+    pub fn bytes(&self) -> Result<Option<u64>> {
+        self.memory.as_deref().map(crate::device::parse_size).transpose()
+    }
+}
+
+/// Parses the command line, carries it out, prints what went wrong, and returns the exit code.
+pub fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Printing help that nobody reads any more is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    stop_on_interrupt();
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Devices { json } => devices::run(json).map(|()| 0),
+        Command::List(arguments) => list::run(&arguments).map(|()| 0),
+        Command::Train(arguments) => train::run(&arguments).map(|()| 0),
+        Command::Report(arguments) => report::run(&arguments),
+    };
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+fn fail(error: &Error) -> u8 {
+    eprintln!("{:?}", miette::Report::new(error.clone()));
+    error.exit_code()
+}
+
+/// The first interrupt lets what is under way be written down; the second ends the program at once.
+fn stop_on_interrupt() {
+    use std::sync::atomic::Ordering::SeqCst;
+    // Without a handler an interrupt ends the program at once, which the store survives too.
+    let _ = ctrlc::set_handler(|| {
+        if crate::suite::schedule::INTERRUPTED.swap(true, SeqCst) {
+            std::process::exit(3);
+        }
+        eprintln!("stopping: what was done is kept (again to stop at once)");
+    });
+}

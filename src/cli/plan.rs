@@ -1,0 +1,90 @@
+//! `gauntlet plan`.
+
+use clap::Args;
+
+use super::SuiteArguments;
+use crate::Result;
+use crate::attack::ATTACKS;
+use crate::suite::resolved::{Resolved, resolve};
+use crate::threat::Sweep;
+
+/// Options of `plan`.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    suite: SuiteArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks a suite and prints what it would run.
+///
+/// # Errors
+/// All mistakes of the suite, and of its data.
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let resolved = resolve(&arguments.suite.suite, &arguments.suite.overrides())?;
+    if arguments.json {
+        let whole = serde_json::json!({ "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved) });
+        println!("{}", serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"));
+        return Ok(0);
+    }
+    println!("{}", resolved.suite.title);
+    println!("data: {}, {} examples {:?}, {} classes", resolved.data.name, resolved.data.len(), resolved.data.shape, resolved.data.classes);
+    if let Some(train) = &resolved.train {
+        println!("training data: {}, {} examples", train.name, train.len());
+    }
+    println!("\n{:24} {:16} {:6} {:>8} {:>16} {:>16}", "defence", "attack", "norm", "epsilons", "propagations", "at most");
+    let mut sums = (0, 0);
+    for cost in costs(&resolved) {
+        println!("{:24} {:16} {:6} {:>8} {:>16} {:>16}", cost.defence, cost.attack, cost.norm, cost.epsilons, cost.expected, cost.at_most);
+        sums = (sums.0 + cost.expected, sums.1 + cost.at_most);
+    }
+    println!("{:57} {:>16} {:>16}", format!("{} cells", resolved.plan.cells.len()), sums.0, sums.1);
+    println!("\nA propagation is a forward or a backward pass of one example. Expected: every example is classified rightly and survives");
+    println!("every epsilon that is run; a descending sweep is taken to cost two rows an example. Judge and audits come on top.");
+    for skipped in &resolved.plan.skipped {
+        println!("left out: {} does not work under {}", skipped.attack, skipped.norm.name());
+    }
+    Ok(0)
+}
+
+/// What a series would cost, in propagations.
+#[derive(serde::Serialize)]
+struct SeriesCost {
+    defence: String,
+    attack: String,
+    norm: &'static str,
+    epsilons: usize,
+    expected: u64,
+    at_most: u64,
+}
+
+fn costs(resolved: &Resolved) -> Vec<SeriesCost> {
+    let cost = |key: crate::evaluate::record::SeriesKey| {
+        let threat = resolved.threat(&key);
+        let spec = resolved.attack(&key);
+        let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
+        let attack = (row.build)(&spec.options);
+        let epsilons = threat.epsilons.iter().filter(|&&epsilon| epsilon > 0.0).count() as u64;
+        let row = |kept: bool| {
+            let plan = attack.plan(1.0, kept);
+            let forwards = u64::from(plan.steps) + 1;
+            let backwards = if attack.uses_gradients() { u64::from(plan.steps) } else { 0 };
+            (forwards + backwards) * u64::from(attack.restarts())
+        };
+        let every = if epsilons == 0 { 0 } else { row(false) + (epsilons - 1) * row(attack.keeps_for_next_row()) };
+        let descending = threat.sweep == Sweep::Descending && !attack.runs_every_epsilon();
+        let expected = if descending { every.min(2 * row(false)) } else { every };
+        let examples = resolved.data.len() as u64;
+        SeriesCost {
+            norm: key.norm.name(),
+            defence: key.defence,
+            attack: key.attack,
+            epsilons: threat.epsilons.len(),
+            expected: examples * expected,
+            at_most: examples * every,
+        }
+    };
+    resolved.series().into_iter().map(cost).collect()
+}

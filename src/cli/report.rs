@@ -1,0 +1,132 @@
+//! `gauntlet report`, and what `run` prints and writes at its end.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::Result;
+use crate::evaluate::results::Results;
+use crate::report::{self, Inputs, exports, gather};
+use crate::store::{Store, write_atomic};
+
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// The run's folder
+    run: PathBuf,
+    /// Print results.json, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Makes a run's report again from its store.
+///
+/// # Errors
+/// A folder that holds no run, or cannot be written.
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let store = Store::read(&arguments.run)?;
+    let results = write(&store)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&results).expect("results are plain JSON"));
+    } else if !arguments.quiet {
+        print(&results, &arguments.run);
+    }
+    Ok(exit_code(&results))
+}
+
+/// Writes every file of a run's folder but the store.
+///
+/// # Errors
+/// A store that cannot be read, or a folder that cannot be written.
+pub fn write(store: &Store) -> Result<Results> {
+    let folder = store.folder();
+    let gathered = gather::gather(store)?;
+    write_atomic(&folder.join("suite.toml"), gathered.layout.suite.as_bytes())?;
+    exports::write_json(&folder.join("results.json"), &gathered.results)?;
+    exports::write_csv(&folder.join("results.csv"), &gathered.results)?;
+    exports::write_parquet(&folder.join("examples.parquet"), gathered.rows(store))?;
+    let inputs = Inputs {
+        results: &gathered.results,
+        specimens: &gathered.specimens,
+        training: &gathered.training,
+        suite_toml: &gathered.layout.suite,
+    };
+    report::write(&inputs, folder)?;
+    Ok(gathered.results)
+}
+
+/// 1 where a row failed or a check says no, else 0.
+pub fn exit_code(results: &Results) -> u8 {
+    let failed = results.cells.iter().any(|cell| cell.failed > 0);
+    u8::from(failed || results.checks.iter().any(|check| check.verdict == "fail"))
+}
+
+/// Prints the worst cases and the cells as tables.
+pub fn print(results: &Results, folder: &Path) {
+    for norm in crate::threat::Norm::ALL {
+        let mut epsilons: Vec<f64> = results.cells.iter().filter(|cell| cell.norm == norm).map(|cell| cell.epsilon).collect();
+        epsilons.sort_by(f64::total_cmp);
+        epsilons.dedup();
+        if epsilons.is_empty() {
+            continue;
+        }
+        println!("\nrobust accuracy, %, under {}", norm.name());
+        let mut lines = vec![vec!["defence".to_owned(), "attack".into()]];
+        lines[0].extend(epsilons.iter().map(f64::to_string));
+        for defence in &results.defences {
+            let mut attacks: Vec<&str> = Vec::new();
+            for cell in results.cells.iter().filter(|cell| cell.norm == norm && cell.defence == defence.name) {
+                if attacks.last() != Some(&cell.attack.as_str()) {
+                    attacks.push(&cell.attack);
+                }
+            }
+            for attack in attacks {
+                let mut line = vec![defence.name.clone(), attack.to_owned()];
+                line.extend(epsilons.iter().map(|&epsilon| {
+                    let is_it = |cell: &&crate::evaluate::results::Cell| {
+                        cell.norm == norm && cell.defence == defence.name && cell.attack == attack && cell.epsilon == epsilon
+                    };
+                    results.cells.iter().find(is_it).map_or("-".into(), |cell| {
+                        let failed = if cell.failed > 0 { format!(" ({} FAILED)", cell.failed) } else { String::new() };
+                        format!("{:.1}{failed}", 100.0 * cell.robust_accuracy)
+                    })
+                }));
+                lines.push(line);
+            }
+            let worst = results.worst_case.iter().filter(|worst| worst.norm == norm && worst.defence == defence.name);
+            let mut line = vec![defence.name.clone(), "worst case".into()];
+            line.extend(worst.map(|worst| format!("{:.1}", 100.0 * worst.robust_accuracy)));
+            if line.len() > 2 {
+                lines.push(line);
+            }
+        }
+        table(&lines);
+    }
+    for check in &results.checks {
+        println!("\n{}: {} ({})\n  {}", check.check, check.verdict.to_uppercase(), check.defence, check.detail);
+    }
+    let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
+    println!(
+        "\n{state}{} of {} cells, {:.1} s. Report: {}",
+        results.cells.len(),
+        results.planned,
+        results.timing.seconds,
+        folder.join("report.html").display()
+    );
+}
+
+fn table(lines: &[Vec<String>]) {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|text| text.chars().count()).max().unwrap_or(0))
+        .collect();
+    for line in lines {
+        let cells = line.iter().enumerate().map(|(column, text)| {
+            if column < 2 { format!("{text:<width$}", width = widths[column]) } else { format!("{text:>width$}", width = widths[column]) }
+        });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

@@ -1,0 +1,77 @@
+//! `gauntlet run`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::progress::Lines;
+use super::{DeviceArguments, SuiteArguments, report};
+use crate::Result;
+use crate::store::Mode;
+use crate::suite::run::{self, Ending, RunRequest};
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    suite: SuiteArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// The run's folder; by default runs/<suite name>
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where trained weights are kept and found; by default `weights` beside the run's folder
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
+    /// Insist that there is a run to continue
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Replace what the folder holds of a former run
+    #[arg(long)]
+    fresh: bool,
+    /// Go on with what another kind of device has found
+    #[arg(long)]
+    mix_devices: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Print results.json when done, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the suite and writes its report. Exit code 1 where a row failed or a check says no.
+///
+/// # Errors
+/// As [`run::run`] and the report do.
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let mode = match arguments {
+        Arguments { fresh: true, .. } => Mode::Fresh,
+        Arguments { resume: true, .. } => Mode::Resume,
+        _ => Mode::Continue,
+    };
+    let request = RunRequest {
+        suite: arguments.suite.suite.clone(),
+        out: arguments.out.clone(),
+        device: arguments.device.device.clone(),
+        memory: arguments.device.bytes()?,
+        slots: arguments.device.slots.map(|slots| slots as usize),
+        weights: arguments.weights.clone(),
+        overrides: arguments.suite.overrides(),
+        mode,
+        mix_devices: arguments.mix_devices,
+    };
+    let lines = Lines::new(arguments.quiet || arguments.json);
+    let (store, ending) = run::run(&request, &lines)?;
+    lines.finish();
+    let results = report::write(&store)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&results).expect("results are plain JSON"));
+    } else if !arguments.quiet {
+        if ending == Ending::Done {
+            println!("Nothing to do: every cell was there already.");
+        }
+        report::print(&results, store.folder());
+    }
+    Ok(report::exit_code(&results))
+}

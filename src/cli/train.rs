@@ -1,0 +1,80 @@
+//! `gauntlet train`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::progress::Lines;
+use super::{DeviceArguments, SuiteArguments};
+use crate::defence::{Workshop, prepare};
+use crate::suite::resolved::resolve;
+use crate::suite::run::Observer;
+use crate::suite::schedule::check_interrupt;
+use crate::{Error, Result, device, model, store};
+
+/// Options of `train`.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    suite: SuiteArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Train only the defence of this name
+    #[arg(long, value_name = "NAME")]
+    defence: Option<String>,
+    /// Where the weights go, one <defence>.safetensors each
+    #[arg(long, default_value = "weights", value_name = "DIR")]
+    out: PathBuf,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Trains defences and writes their weights.
+///
+/// # Errors
+/// Mistakes of the suite; a training that fails; a folder that cannot be written.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let resolved = resolve(&arguments.suite.suite, &arguments.suite.overrides())?;
+    let names: Vec<&str> = resolved.suite.defences.iter().map(|defence| defence.name.as_str()).collect();
+    if let Some(name) = &arguments.defence
+        && !names.contains(&name.as_str())
+    {
+        return Err(Error::input(format!("--defence {name}: the suite has no such defence")).help(format!("it has {}", names.join(", "))));
+    }
+    let choices = device::parse(&arguments.device.device)?.resolve()?;
+    let handle = device::open(choices[0])?;
+    let workshop = Workshop {
+        cache: &arguments.out.join("cache"),
+        base: &resolved.suite.base,
+        device: &handle.device,
+        device_name: &handle.info.name,
+        data: resolved.train.as_ref(),
+        shape: resolved.data.shape,
+        classes: resolved.data.classes,
+    };
+    let lines = Lines::new(arguments.quiet);
+    for spec in resolved.suite.defences.iter().filter(|spec| arguments.defence.as_ref().is_none_or(|name| *name == spec.name)) {
+        let prepared = prepare(spec, &workshop, &mut |progress| {
+            lines.training(&spec.name, &progress);
+            check_interrupt()
+        })?;
+        let path = arguments.out.join(format!("{}.safetensors", file_name(&spec.name)));
+        let about = [("gauntlet".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), ("defence".into(), spec.name.clone())];
+        store::write_atomic(&path, &model::write(&prepared.weights, about.into())?)?;
+        lines.note(&format!(
+            "{}: {} ({} parameters, {})",
+            spec.name,
+            path.display(),
+            prepared.weights.parameters(),
+            prepared.weights.hash()
+        ));
+    }
+    lines.finish();
+    Ok(())
+}
+
+/// A defence's name as a file's: letters, digits, dots, dashes and underscores stay.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect()
+}

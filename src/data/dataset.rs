@@ -1,0 +1,199 @@
+//! Labelled images in memory, checked once, at the door.
+
+use crate::error::{Error, Result};
+
+/// Labelled images in memory.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The source and split as text, for reports ("digits, test").
+    pub name: String,
+    /// Channels, height and width of an image.
+    pub shape: [usize; 3],
+    /// How many classes there are; labels are below it.
+    pub classes: usize,
+    /// Stable ids, one an example: the position in the source's own order before any limit, so that a limit or a range keeps them.
+    pub ids: Vec<u32>,
+    /// Pixels in [0, 1], row-major [examples, channels, height, width].
+    pub images: Vec<f32>,
+    /// Classes, one an example.
+    pub labels: Vec<u32>,
+    /// Hash of shape, ids, pixels and labels (blake3, hexadecimal).
+    pub hash: String,
+}
+
+impl Dataset {
+    /// Checks the parts and hashes them.
+    ///
+    /// # Errors
+    /// No examples, an empty image, fewer than two classes, counts that disagree, an id used twice, a label that is no class, and a
+    /// value that is not finite or outside [0, 1]; the last two name the first example that has it.
+    pub fn new(
+        name: impl Into<String>,
+        shape: [usize; 3],
+        classes: usize,
+        ids: Vec<u32>,
+        images: Vec<f32>,
+        labels: Vec<u32>,
+    ) -> Result<Self> {
+        let name = name.into();
+        let place = name.clone();
+        Self::read_from(&place, name, shape, classes, ids, images, labels)
+    }
+
+    /// As [`Dataset::new`], with messages that open with the file or folder `place`.
+    pub(super) fn read_from(
+        place: &str,
+        name: String,
+        shape: [usize; 3],
+        classes: usize,
+        ids: Vec<u32>,
+        images: Vec<f32>,
+        labels: Vec<u32>,
+    ) -> Result<Self> {
+        check_counts(place, shape, classes, &ids, images.len(), labels.len())?;
+        let errors = [check_ids(place, &ids), check_labels(place, classes, &ids, &labels), check_values(place, shape, &ids, &images)];
+        if let Some(error) = Error::many(format!("{place}: the data are not usable"), errors.into_iter().flatten().collect()) {
+            return Err(error);
+        }
+        let hash = hash(shape, &ids, &images, &labels);
+        Ok(Self { name, shape, classes, ids, images, labels, hash })
+    }
+
+    /// How many examples there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none, as after `limit(0)`.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Values an image: channels x height x width.
+    pub fn features(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Image `i`, [channels, height, width]; `i` is a position in this set, below [`Dataset::len`], not an id.
+    pub fn image(&self, i: usize) -> &[f32] {
+        let features = self.features();
+        &self.images[i * features..(i + 1) * features]
+    }
+
+    /// The first `n` examples with their ids; the whole set where it has no more than `n`.
+    #[must_use]
+    pub fn limit(mut self, n: usize) -> Self {
+        if n < self.len() {
+            self.images.truncate(n * self.features());
+            self.ids.truncate(n);
+            self.labels.truncate(n);
+            self.hash = hash(self.shape, &self.ids, &self.images, &self.labels);
+        }
+        self
+    }
+}
+
+fn check_counts(place: &str, shape: [usize; 3], classes: usize, ids: &[u32], values: usize, labels: usize) -> Result<()> {
+    let [channels, height, width] = shape;
+    let features = channels.checked_mul(height).and_then(|area| area.checked_mul(width)).unwrap_or(usize::MAX);
+    if features == 0 {
+        return Err(Error::input(format!("{place}: images of {channels} x {height} x {width} hold no pixels")));
+    }
+    if labels == 0 {
+        return Err(Error::input(format!("{place}: there are no examples")));
+    }
+    if classes < 2 {
+        return Err(Error::input(format!("{place}: {classes} class leaves nothing to tell apart"))
+            .help("give at least two classes (option `classes`)"));
+    }
+    if ids.len() != labels || labels.checked_mul(features) != Some(values) {
+        return Err(Error::input(format!(
+            "{place}: the counts disagree: {labels} labels, {} ids and {values} values, which is {} images of {channels} x {height} x {width}",
+            ids.len(),
+            values as f64 / features as f64
+        ))
+        .help("give one label and one id for every image"));
+    }
+    Ok(())
+}
+
+fn check_ids(place: &str, ids: &[u32]) -> Option<Error> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).find(|pair| pair[0] == pair[1])?[0];
+    Some(Error::input(format!("{place}: the id {twice} is used twice")).help("number the examples by their position in the source"))
+}
+
+fn check_labels(place: &str, classes: usize, ids: &[u32], labels: &[u32]) -> Option<Error> {
+    let wrong = |label: &&u32| **label as usize >= classes;
+    let first = labels.iter().position(|label| wrong(&label))?;
+    let count = labels.iter().filter(wrong).count();
+    Some(
+        Error::input(format!(
+            "{place}: example {} has the label {}, but there are {classes} classes, 0 to {} ({count} of {} labels are out of range)",
+            ids[first],
+            labels[first],
+            classes - 1,
+            labels.len()
+        ))
+        .help("number the classes from 0, or raise the option `classes`"),
+    )
+}
+
+fn check_values(place: &str, shape: [usize; 3], ids: &[u32], images: &[f32]) -> Option<Error> {
+    let fits = |value: &f32| (0.0..=1.0).contains(value);
+    let first = images.iter().position(|value| !fits(value))?;
+    let count = images.iter().filter(|value| !fits(value)).count();
+    let [_, height, width] = shape;
+    let features = shape.iter().product::<usize>();
+    let (example, pixel) = (first / features, first % features);
+    let (channel, row, column) = (pixel / (height * width), pixel / width % height, pixel % width);
+    Some(
+        Error::input(format!(
+            "{place}: example {} has the value {} at channel {channel}, row {row}, column {column}, outside [0, 1] ({count} of {} values are)",
+            ids[example],
+            images[first],
+            images.len()
+        ))
+        .help(how_to_scale(images)),
+    )
+}
+
+/// What to do with images outside [0, 1], guessed from their range.
+fn how_to_scale(images: &[f32]) -> String {
+    let unusable = images.iter().filter(|value| !value.is_finite()).count();
+    if unusable > 0 {
+        return format!("{unusable} values are NaN or infinite: repair or leave out the examples that hold them");
+    }
+    let (low, high) = images.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let way = if low >= 0.0 && high <= 255.0 {
+        "divide them by their full scale (`images / 255` for 8-bit images, or store them as uint8)"
+    } else if low >= -1.0 && high <= 1.0 {
+        "shift them with `(images + 1) / 2`"
+    } else {
+        "undo the normalisation with `images * std + mean`; a model that wants normalised inputs normalises inside"
+    };
+    format!("the values span [{low}, {high}]: {way}")
+}
+
+fn hash(shape: [usize; 3], ids: &[u32], images: &[f32], labels: &[u32]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for size in shape.into_iter().chain([labels.len()]) {
+        hasher.update(&(size as u64).to_le_bytes());
+    }
+    let mut words = |values: &mut dyn Iterator<Item = [u8; 4]>| {
+        let mut buffer = Vec::with_capacity(1 << 16);
+        for word in values {
+            buffer.extend_from_slice(&word);
+            if buffer.len() == 1 << 16 {
+                hasher.update(&buffer);
+                buffer.clear();
+            }
+        }
+        hasher.update(&buffer);
+    };
+    words(&mut ids.iter().map(|id| id.to_le_bytes()));
+    words(&mut images.iter().map(|value| value.to_le_bytes()));
+    words(&mut labels.iter().map(|label| label.to_le_bytes()));
+    hasher.finalize().to_hex().to_string()
+}

@@ -1,0 +1,145 @@
+//! From a suite's `[[defence]]` to a classifier with weights: read from a checkpoint, found in the cache, or trained.
+//!
+//! Trained weights are kept by the hash of what produced them: model, method, training examples and engine version. A run elsewhere, on
+//! another kind of device too, finds them again and attacks the same weights; the file says where it was trained.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+
+use super::training::{Epoch, Progress, Trainee, train};
+use super::{TRAINERS, TrainerRow};
+use crate::data::Dataset;
+use crate::model::{self, Blueprint, Classifier, Weights};
+use crate::store::write_atomic;
+use crate::suite::{DefenceSpec, TrainSpec};
+use crate::{Error, Result};
+
+/// What all defences of a run are made with.
+pub struct Workshop<'a> {
+    /// Trained weights are kept here.
+    pub cache: &'a Path,
+    /// Relative paths of checkpoints start here.
+    pub base: &'a Path,
+    /// Where to train.
+    pub device: &'a Device,
+    /// Its name, for the checkpoint.
+    pub device_name: &'a str,
+    /// The training examples, where some defence wants them.
+    pub data: Option<&'a Dataset>,
+    /// Channels, height and width of an image.
+    pub shape: [usize; 3],
+    /// How many classes.
+    pub classes: usize,
+}
+
+/// A defence with its weights.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The classifier, on the workshop's device.
+    pub classifier: Classifier,
+    /// Its weights on the host.
+    pub weights: Weights,
+    /// What the training came to; empty for a checkpoint from elsewhere.
+    pub history: Vec<Epoch>,
+    /// Whether it was trained just now.
+    pub trained: bool,
+}
+
+impl Prepared {
+    /// The same defence on another device.
+    pub fn on(&self, device: &Device) -> Classifier {
+        use burn::module::Module;
+        Classifier { network: self.classifier.network.clone().to_device(device), ..self.classifier.clone() }
+    }
+}
+
+/// Makes a defence.
+///
+/// # Errors
+/// A checkpoint that is missing, damaged or does not fit; a training that fails; a cache that cannot be written.
+pub fn prepare(spec: &DefenceSpec, workshop: &Workshop, progress: &mut dyn FnMut(Progress) -> Result<()>) -> Result<Prepared> {
+    let blueprint = Blueprint { options: &spec.model.options, shape: workshop.shape, classes: workshop.classes, device: workshop.device };
+    let fresh = Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?;
+    let start = match &spec.model.weights {
+        Some(path) => put(fresh, &workshop.base.join(path), workshop)?.0,
+        None => fresh,
+    };
+    let Some(method) = &spec.train else {
+        let weights = Weights::of(&start.network);
+        return Ok(Prepared { classifier: start, weights, history: Vec::new(), trained: false });
+    };
+    let trainer = trainer(method)?;
+    let data = workshop.data.ok_or_else(|| {
+        Error::input(format!("defence \"{}\" is trained, but there are no training examples", spec.name)).help("add [data.train]")
+    })?;
+    let kept = cached_at(spec, &start, data, workshop);
+    if kept.is_file() {
+        let (classifier, about) = put(start, &kept, workshop)?;
+        let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let weights = Weights::of(&classifier.network);
+        return Ok(Prepared { classifier, weights, history, trained: false });
+    }
+    let trainee = Trainee {
+        name: &spec.name,
+        classifier: start,
+        seed: spec.model.seed,
+        trainer,
+        options: &method.options,
+        data,
+        device: workshop.device,
+    };
+    let (classifier, history) = train(&trainee, progress)?;
+    let weights = Weights::of(&classifier.network);
+    if !weights.is_finite() {
+        let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, history.len());
+        return Err(Error::data(message).help("lower `learning_rate`"));
+    }
+    std::fs::create_dir_all(workshop.cache).map_err(|error| {
+        Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display()))
+            .help("name another with --weights")
+    })?;
+    write_atomic(&kept, &model::write(&weights, about(spec, data, workshop, &history))?)?;
+    Ok(Prepared { classifier, weights, history, trained: true })
+}
+
+/// The method of a suite's `train`.
+///
+/// # Errors
+/// An unknown name.
+pub(super) fn trainer(spec: &TrainSpec) -> Result<&'static TrainerRow> {
+    TRAINERS.iter().find(|row| row.entry.name == spec.method).ok_or_else(|| {
+        let known: Vec<&str> = TRAINERS.iter().map(|row| row.entry.name).collect();
+        Error::input(format!("unknown training method \"{}\"", spec.method)).help(format!("known: {}", known.join(", ")))
+    })
+}
+
+fn put(classifier: Classifier, path: &Path, workshop: &Workshop) -> Result<(Classifier, BTreeMap<String, String>)> {
+    let (weights, about) = model::read(path)?;
+    let network = model::load(classifier.network, &weights, &format!("weights {}", path.display()), workshop.device)?;
+    Ok((Classifier { network, ..classifier }, about))
+}
+
+fn cached_at(spec: &DefenceSpec, start: &Classifier, data: &Dataset, workshop: &Workshop) -> PathBuf {
+    let mut hasher = blake3::Hasher::new_derive_key("gauntlet trained defence");
+    let recipe = serde_json::to_string(&(&spec.model.architecture, spec.model.seed, &spec.model.options, &spec.train));
+    for text in [&recipe.expect("specs are plain JSON"), &Weights::of(&start.network).hash(), &data.hash, env!("CARGO_PKG_VERSION")] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    workshop.cache.join(format!("{}.safetensors", &hasher.finalize().to_hex()[..32]))
+}
+
+fn about(spec: &DefenceSpec, data: &Dataset, workshop: &Workshop, history: &[Epoch]) -> BTreeMap<String, String> {
+    let json = |value: serde_json::Result<String>| value.expect("specs are plain JSON");
+    BTreeMap::from([
+        ("gauntlet".into(), env!("CARGO_PKG_VERSION").into()),
+        ("defence".into(), spec.name.clone()),
+        ("model".into(), json(serde_json::to_string(&spec.model))),
+        ("train".into(), json(serde_json::to_string(&spec.train))),
+        ("data".into(), format!("{} ({})", data.name, data.hash)),
+        ("device".into(), workshop.device_name.into()),
+        ("history".into(), json(serde_json::to_string(history))),
+    ])
+}

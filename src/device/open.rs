@@ -1,0 +1,133 @@
+//! Opening a device, once a process.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::Device;
+use burn_wgpu::WgpuSetup;
+
+use crate::evaluate::results::DeviceInfo;
+use crate::{Error, Result};
+
+use super::adapter::{Adapter, Kind, found};
+use super::choice::{Choice, missing, way_out};
+use super::processor;
+
+/// An open device. Clones are the same device.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Where Burn's tensors live.
+    pub device: Device,
+    /// What the results say of it; `slots` is 0 until they are settled.
+    pub info: DeviceInfo,
+    /// Bytes that the API states for a card; `None` where it states none, and where the device shares the processor's memory.
+    pub memory: Option<u64>,
+    /// The wgpu objects that Burn runs on, for hand-written pipelines; `None` on the processor.
+    pub setup: Option<WgpuSetup>,
+}
+
+/// Opens a device; a second call for the same one returns the same device.
+///
+/// # Errors
+/// An index that is not in the list, and every refusal of the driver or of Burn, with the list of adapters and a way out.
+pub fn open(choice: Choice) -> Result<Handle> {
+    static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
+    let index = match choice {
+        Choice::Cpu => return Ok(processor_handle()),
+        Choice::Gpu(index) => index,
+    };
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = open.get_or_insert_default();
+    if let Some(handle) = open.get(&index) {
+        return Ok(handle.clone());
+    }
+    let adapters = &found().list;
+    let Some(adapter) = adapters.iter().find(|adapter| adapter.index == Some(index)) else { return Err(missing(index, adapters)) };
+    let handle = match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
+        Ok(Ok(handle)) => handle,
+        Ok(Err(reason)) => return Err(refused(adapter, &reason)),
+        Err(panic) => return Err(refused(adapter, panic_message(&*panic))),
+    };
+    open.insert(index, handle.clone());
+    Ok(handle)
+}
+
+fn processor_handle() -> Handle {
+    let info = DeviceInfo {
+        name: processor::name(),
+        backend: "cpu".into(),
+        driver: String::new(),
+        compiler: "native".into(),
+        precision: "f32".into(),
+        slots: 0,
+    };
+    Handle { device: Device::flex(), info, memory: None, setup: None }
+}
+
+fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
+    let adapter = found().adapters.get(index).ok_or("the adapter is gone")?.clone();
+    let instance = found().instance.clone().ok_or("the graphics API is gone")?;
+    // Burn picks its kernels by what the adapter can do, so the device must have all of it.
+    let descriptor = wgpu::DeviceDescriptor {
+        label: None,
+        required_features: adapter.features().difference(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
+        required_limits: limits(&adapter),
+        // Burn pools its memory itself.
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        trace: wgpu::Trace::Off,
+        // SAFETY: the experimental features are among those that Burn enables for itself; this crate's own pipelines use none.
+        experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| error.to_string())?;
+    let backend = adapter.get_info().backend;
+    let setup = WgpuSetup { instance, adapter, device, queue, backend };
+    let device = Device::wgpu_options().setup(setup.clone()).init().map_err(|error| error.to_string())?;
+    let info = DeviceInfo {
+        name: listed.name.clone(),
+        backend: listed.api.clone(),
+        driver: listed.driver.clone(),
+        compiler: "wgsl".into(),
+        precision: "f32".into(),
+        slots: 0,
+    };
+    let memory = listed.memory.filter(|_| listed.kind != Kind::Software);
+    Ok(Handle { device, info, memory, setup: Some(setup) })
+}
+
+/// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed
+/// and some rasterisers cannot grant what they state.
+fn limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+    const LARGEST: u64 = 256 << 20;
+    let mut limits = adapter.limits();
+    if Kind::from(adapter.get_info().device_type) == Kind::Software {
+        limits.max_buffer_size = limits.max_buffer_size.min(LARGEST);
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(LARGEST);
+    }
+    limits
+}
+
+fn refused(adapter: &Adapter, reason: &str) -> Error {
+    let Adapter { name, api, driver, .. } = adapter;
+    Error::device(format!("{} ({name}, {api}, driver {driver}) cannot be opened: {reason}", adapter.label()))
+        .help(format!("Update its driver or choose another device. {}", way_out(&found().list)))
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("its driver panicked")
+}
+
+/// Whether the device is lost for good, so that the process cannot use it again: the driver was reset, or the card went away.
+///
+/// Waits for the device's pending work, so it is asked after a failure and not in a loop. Always false on the processor.
+pub fn is_lost(handle: &Handle) -> bool {
+    if handle.setup.is_none() {
+        return false;
+    }
+    match catch_unwind(AssertUnwindSafe(|| handle.device.sync())) {
+        Ok(Ok(())) => false,
+        Ok(Err(error)) => error.is_device_poisoned(),
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,192 @@
+//! A chain: one example on its way through the epsilons of a series.
+
+use crate::evaluate::record::{ExampleOutcomes, Outcome, Settled, Verdict};
+
+/// A break at distance d settles every epsilon of d less this, or more.
+const TOLERANCE: f64 = 1e-6;
+
+/// In which order a chain meets its epsilons, and what one tells of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// From the largest down; breaks settle what lies above their distance, a survival settles what lies below.
+    Descending,
+    /// Every epsilon by itself.
+    Each,
+}
+
+/// The next row of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextRow {
+    /// Index into the series' epsilons.
+    pub epsilon: usize,
+    /// The restart, from 0.
+    pub restart: u32,
+}
+
+/// How a row ended, as its state on the device tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// The attack claims a break at this distance; the judge will say.
+    Claimed {
+        /// Distance in the series' norm.
+        distance: f32,
+    },
+    /// It ran out of steps.
+    Survived,
+    /// A number was not finite, or the attack panicked.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mark {
+    /// Nothing has settled it.
+    Open,
+    /// The attack claims a break; the judge has said nothing yet, or said so.
+    Claimed(Option<Word>),
+    /// Settled by the claim at another epsilon, if that holds.
+    Within { claim: usize, distance: f32 },
+    /// Settled.
+    Settled { verdict: Verdict, by: Settled, distance: Option<f32> },
+}
+
+/// The judge's word on a claim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Word {
+    /// It holds, at this distance in the series' norm.
+    Broken(f32),
+    /// The point, put right, is not adversarial.
+    Refused,
+    /// A number was not finite.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    mark: Mark,
+    restart: u32,
+    forwards: u32,
+    backwards: u32,
+}
+
+/// One example on its way through the epsilons of a series.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Position of the example in the data.
+    pub position: usize,
+    /// Its stable id.
+    pub example: u32,
+    /// Its class.
+    pub label: u32,
+    /// The class to reach; the label where there is none.
+    pub target: u32,
+    walk: Walk,
+    restarts: u32,
+    epsilons: Vec<f64>,
+    stops: Vec<Stop>,
+}
+
+impl Chain {
+    /// A chain over `epsilons`, ascending, with up to `restarts` rows at each. Epsilon 0 is settled by the clean decision: nothing can
+    /// be changed there.
+    pub fn new(position: usize, example: u32, label: u32, walk: Walk, restarts: u32, epsilons: &[f64]) -> Self {
+        let clean = Mark::Settled { verdict: Verdict::Survived, by: Settled::Clean, distance: None };
+        let stop = |&epsilon: &f64| Stop { mark: if epsilon == 0.0 { clean } else { Mark::Open }, restart: 0, forwards: 0, backwards: 0 };
+        let stops = epsilons.iter().map(stop).collect();
+        Self { position, example, label, target: label, walk, restarts, epsilons: epsilons.to_vec(), stops }
+    }
+
+    /// Radius of an epsilon of the series.
+    pub fn epsilon(&self, index: usize) -> f64 {
+        self.epsilons[index]
+    }
+
+    /// The row to run next: the largest epsilon that nothing has settled. `None` where there is none at present.
+    pub fn next_row(&self) -> Option<NextRow> {
+        let epsilon = self.stops.iter().rposition(|stop| stop.mark == Mark::Open)?;
+        Some(NextRow { epsilon, restart: self.stops[epsilon].restart })
+    }
+
+    /// Takes down how a row ended and what it cost.
+    pub fn record(&mut self, row: NextRow, end: End, forwards: u32, backwards: u32) {
+        let stop = &mut self.stops[row.epsilon];
+        stop.forwards += forwards;
+        stop.backwards += backwards;
+        match end {
+            End::Failed => stop.mark = settled(Verdict::Failed, Settled::Attack),
+            End::Survived if stop.restart + 1 < self.restarts => stop.restart += 1,
+            End::Survived => {
+                stop.mark = settled(Verdict::Survived, Settled::Attack);
+                if self.walk == Walk::Descending {
+                    self.turn_open(|at, _| at < row.epsilon, settled(Verdict::Survived, Settled::Inferred));
+                }
+            }
+            End::Claimed { distance } => {
+                stop.mark = Mark::Claimed(None);
+                if self.walk == Walk::Descending {
+                    let reach = f64::from(distance) - TOLERANCE;
+                    self.turn_open(|_, epsilon| epsilon >= reach, Mark::Within { claim: row.epsilon, distance });
+                }
+            }
+        }
+    }
+
+    /// Takes down the judge's word on the claim at an epsilon.
+    pub fn judged(&mut self, epsilon: usize, word: Word) {
+        self.stops[epsilon].mark = Mark::Claimed(Some(word));
+    }
+
+    /// Settles what can be settled once no row is left to run and every claim is judged. What a refused claim had settled is open
+    /// again, and a refused row settles nothing but itself; waiting for all words first makes the outcome independent of when they came.
+    ///
+    /// True once everything is settled.
+    pub fn resolve(&mut self) -> bool {
+        if self.stops.iter().any(|stop| matches!(stop.mark, Mark::Open | Mark::Claimed(None))) {
+            return false;
+        }
+        let words: Vec<Mark> = self.stops.iter().map(|stop| stop.mark).collect();
+        for stop in &mut self.stops {
+            stop.mark = match stop.mark {
+                Mark::Claimed(Some(Word::Broken(distance))) => broken(distance, Settled::Attack),
+                Mark::Claimed(Some(Word::Refused)) => {
+                    stop.restart += 1;
+                    if stop.restart < self.restarts { Mark::Open } else { settled(Verdict::Survived, Settled::Attack) }
+                }
+                Mark::Claimed(_) => settled(Verdict::Failed, Settled::Attack),
+                Mark::Within { claim, distance } => match words[claim] {
+                    Mark::Claimed(Some(Word::Broken(_))) => broken(distance, Settled::Distance),
+                    _ => Mark::Open,
+                },
+                mark => mark,
+            };
+        }
+        self.next_row().is_none()
+    }
+
+    fn turn_open(&mut self, which: impl Fn(usize, f64) -> bool, mark: Mark) {
+        for (at, stop) in self.stops.iter_mut().enumerate() {
+            if stop.mark == Mark::Open && which(at, self.epsilons[at]) {
+                stop.mark = mark;
+            }
+        }
+    }
+
+    /// The outcomes of a chain that is settled.
+    ///
+    /// # Panics
+    /// Before [`Chain::resolve`] has said that everything is settled.
+    pub fn outcomes(&self) -> ExampleOutcomes {
+        let outcome = |stop: &Stop| {
+            let Mark::Settled { verdict, by, distance } = stop.mark else { panic!("the chain of example {} is not settled", self.example) };
+            Outcome { verdict, settled: by, distance, forwards: stop.forwards, backwards: stop.backwards }
+        };
+        ExampleOutcomes { example: self.example, outcomes: self.stops.iter().map(outcome).collect() }
+    }
+}
+
+fn settled(verdict: Verdict, by: Settled) -> Mark {
+    Mark::Settled { verdict, by, distance: None }
+}
+
+fn broken(distance: f32, by: Settled) -> Mark {
+    Mark::Settled { verdict: Verdict::Broken, by, distance: Some(distance) }
+}

@@ -1,0 +1,139 @@
+//! The judge: what an attack hands in is projected on the ball again, clipped again, and put before the defence again. Only its verdict
+//! counts.
+//!
+//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot. A claim's verdict does not depend on the
+//! claims beside it.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use super::oracle::{Oracle, read_matrix, read_words};
+use super::slots::Slots;
+use crate::Result;
+use crate::kernel;
+use crate::kernel::row::{BROKEN, FAILED, Row, State};
+use crate::kernel::words::upload;
+use crate::threat::Norm;
+
+/// An attack's claim that it broke a row.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Whose claim it is: the engine's number for the example.
+    pub chain: usize,
+    /// Index into the series' epsilons.
+    pub epsilon: usize,
+    /// The row as it ran.
+    pub row: Row,
+    /// Position of the example in the data.
+    pub position: usize,
+    /// Whether the point itself is wanted, for the gallery.
+    pub keep: bool,
+}
+
+/// What the judge says of a claim.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The claim.
+    pub claim: Claim,
+    /// Whether the goal is reached inside the threat.
+    pub broken: bool,
+    /// Whether a logit was not finite.
+    pub failed: bool,
+    /// The class that the defence decides for.
+    pub prediction: u32,
+    /// Distances from the original: l0, l1, l2, linf.
+    pub distances: [f32; 4],
+    /// The point, where the claim asked for it.
+    pub point: Option<Vec<f32>>,
+}
+
+/// Collects claims and judges them a batch at a time.
+pub struct Judge {
+    points: Tensor<2>,
+    claims: Vec<Claim>,
+    slots: usize,
+    device: Device,
+}
+
+impl Judge {
+    /// A judge for batches of `slots` rows.
+    pub fn new(slots: usize, features: usize, device: &Device) -> Self {
+        Self { points: Tensor::zeros([slots, features], device), claims: Vec::with_capacity(slots), slots, device: device.clone() }
+    }
+
+    /// Whether nothing waits to be judged.
+    pub fn is_idle(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Takes claims on rows of `candidates` [slots, features], named by their slot; judges as often as the batch fills.
+    pub fn hand_in(
+        &mut self,
+        oracle: &Oracle,
+        data: &Tensor<2>,
+        norm: Norm,
+        candidates: &Tensor<2>,
+        claims: Vec<(usize, Claim)>,
+    ) -> Result<Vec<Judgement>> {
+        let mut judgements = Vec::new();
+        let mut claims = claims.into_iter().peekable();
+        while claims.peek().is_some() {
+            let mut index = vec![-1; self.slots];
+            while self.claims.len() < self.slots {
+                let Some((slot, claim)) = claims.next() else { break };
+                index[self.claims.len()] = slot as i32;
+                self.claims.push(claim);
+            }
+            self.points = kernel::admit(self.points.clone(), candidates.clone(), upload(&index, &self.device));
+            if self.claims.len() == self.slots {
+                judgements.extend(self.judge(oracle, data, norm)?);
+            }
+        }
+        Ok(judgements)
+    }
+
+    /// Judges what waits.
+    pub fn judge(&mut self, oracle: &Oracle, data: &Tensor<2>, norm: Norm) -> Result<Vec<Judgement>> {
+        if self.claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
+        let mut states = vec![State::default(); self.slots];
+        let mut index = vec![-1; self.slots];
+        for (at, claim) in self.claims.iter().enumerate() {
+            rows[at] = Row { step_size: 0.0, steps: 0, generation: 1, ..claim.row };
+            states[at].generation = 1;
+            index[at] = claim.position as i32;
+        }
+        let mut batch = Slots::new(self.slots, oracle.features(), norm, &self.device);
+        batch.admit(data, &index);
+        batch.rows = upload(&rows, &self.device);
+        batch.state = upload(&states, &self.device);
+        batch.x = self.points.clone();
+        // A step of size zero is the projection.
+        batch.step_along(batch.memory.clone());
+        let state: Tensor<1, Int> = kernel::flags(oracle.logits(batch.x.clone()), batch.rows.clone(), batch.state.clone(), false);
+        let distances = read_matrix(kernel::distances(batch.x.clone(), batch.origin.clone()))?;
+        let states: Vec<State> = read_words(state)?;
+        let features = oracle.features();
+        let points = if self.claims.iter().any(|claim| claim.keep) { Some(read_matrix(batch.x)?) } else { None };
+        let judge = |(at, claim): (usize, Claim)| Judgement {
+            broken: states[at].status == BROKEN,
+            failed: states[at].status == FAILED,
+            prediction: states[at].prediction,
+            distances: [0, 1, 2, 3].map(|norm| distances[4 * at + norm]),
+            point: points.as_ref().filter(|_| claim.keep).map(|points| points[at * features..(at + 1) * features].to_vec()),
+            claim,
+        };
+        Ok(self.claims.drain(..).enumerate().map(judge).collect())
+    }
+}
+
+/// The distance under `norm` among [l0, l1, l2, linf].
+pub fn under(norm: Norm, distances: &[f32; 4]) -> f32 {
+    match norm {
+        Norm::L0 => distances[0],
+        Norm::L1 => distances[1],
+        Norm::L2 => distances[2],
+        Norm::Linf => distances[3],
+    }
+}

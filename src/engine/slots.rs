@@ -1,0 +1,93 @@
+//! What lives on the device: one row a slot, with its point, its original, and what the attack remembers.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::kernel;
+use crate::kernel::row::{Row, State};
+use crate::kernel::words::upload;
+use crate::threat::Norm;
+
+/// The device's batch. Tensors are [slots, features] but for `rows` and `state`, which hold [`Row`]s and [`State`]s.
+pub struct Slots {
+    /// The points that the next forward pass evaluates.
+    pub x: Tensor<2>,
+    /// The unperturbed examples.
+    pub origin: Tensor<2>,
+    /// What the attack keeps from step to step: momentum, a direction, or the best point so far.
+    pub memory: Tensor<2>,
+    /// Parameters of the rows.
+    pub rows: Tensor<1, Int>,
+    /// State of the rows.
+    pub state: Tensor<1, Int>,
+    /// The norm that all rows are under.
+    pub norm: Norm,
+    blank: Tensor<1, Int>,
+}
+
+impl Slots {
+    /// Empty slots.
+    pub fn new(count: usize, features: usize, norm: Norm, device: &Device) -> Self {
+        let zeros = || Tensor::zeros([count, features], device);
+        let blank = upload(&vec![State::default(); count], device);
+        Self {
+            x: zeros(),
+            origin: zeros(),
+            memory: zeros(),
+            rows: upload(&vec![<Row as bytemuck::Zeroable>::zeroed(); count], device),
+            state: blank.clone(),
+            norm,
+            blank,
+        }
+    }
+
+    /// Copies examples into slots: `index` names, a slot, the row of `data` [examples, features], or -1 to leave the slot alone.
+    pub fn admit(&mut self, data: &Tensor<2>, index: &[i32]) {
+        let index = upload(index, &self.x.device());
+        self.origin = kernel::admit(self.origin.clone(), data.clone(), index);
+    }
+
+    /// Puts fresh rows at their originals or at random points of their balls.
+    pub fn place_fresh_rows(&mut self) {
+        self.random_start(false);
+    }
+
+    /// Puts fresh and running rows at new random points of their balls.
+    pub fn redraw_rows(&mut self) {
+        self.random_start(true);
+    }
+
+    fn random_start(&mut self, redraw: bool) {
+        self.x = kernel::random_start(self.x.clone(), self.origin.clone(), self.rows.clone(), self.state.clone(), self.norm, redraw);
+    }
+
+    /// Moves running rows one step along `direction`, projects on the ball, clips to [0, 1].
+    pub fn step_along(&mut self, direction: Tensor<2>) {
+        (self.x, self.state) = self.step(direction, self.state.clone());
+    }
+
+    /// Puts rows that start from what was kept one step from their originals along `memory`.
+    pub fn start_from_memory(&mut self) {
+        // Before a state of no generation every row is fresh, so no running row moves.
+        (self.x, _) = self.step(self.memory.clone(), self.blank.clone());
+    }
+
+    fn step(&self, direction: Tensor<2>, state: Tensor<1, Int>) -> (Tensor<2>, Tensor<1, Int>) {
+        let step = match self.norm {
+            Norm::Linf => kernel::linf_step,
+            Norm::L2 => kernel::l2_step,
+            Norm::L1 | Norm::L0 => unreachable!("the plan refuses attacks under norms that they do not support"),
+        };
+        step(self.x.clone(), self.origin.clone(), direction, self.rows.clone(), state)
+    }
+
+    /// Adds the running rows' gradients, divided by their l1 norms, to their decayed momenta in `memory`.
+    pub fn gather_momentum(&mut self, gradient: Tensor<2>) {
+        let (memory, state) = kernel::momentum(self.memory.clone(), gradient, self.rows.clone(), self.state.clone());
+        (self.memory, self.state) = (memory, state);
+    }
+
+    /// Copies the points of rows with a new best score into `memory`.
+    pub fn keep_best(&mut self) {
+        self.memory = kernel::keep_best(self.memory.clone(), self.x.clone(), self.rows.clone(), self.state.clone());
+    }
+}

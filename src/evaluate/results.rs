@@ -1,0 +1,178 @@
+//! `results.json` as a type: what scripts rely on, and what plots and tables are drawn from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::threat::Norm;
+
+/// A whole run. Everything but `timing` is a function of the suite, the data, the weights and the kind of device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The suite's title.
+    pub suite: String,
+    /// The seed that drove the attacks.
+    pub seed: u64,
+    /// The engine's version.
+    pub version: String,
+    /// Whether every planned cell is there.
+    pub complete: bool,
+    /// How many cells were planned.
+    pub planned: usize,
+    /// What it ran on.
+    pub devices: Vec<DeviceInfo>,
+    /// The data that was attacked.
+    pub data: DataInfo,
+    /// The defences, in the suite's order.
+    pub defences: Vec<DefenceInfo>,
+    /// One entry a defence, attack, norm and epsilon.
+    pub cells: Vec<Cell>,
+    /// The union over an example's attacks, one entry a defence, norm and epsilon.
+    pub worst_case: Vec<WorstCase>,
+    /// Checks of the evaluation itself.
+    pub checks: Vec<Check>,
+    /// The only part that two runs of one suite may differ in.
+    pub timing: Timing,
+}
+
+/// A device that took part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// The adapter's or processor's name.
+    pub name: String,
+    /// `cpu`, or the graphics API.
+    pub backend: String,
+    /// The driver and its version; empty on the CPU.
+    pub driver: String,
+    /// `wgsl` or `spirv`; `native` on the CPU.
+    pub compiler: String,
+    /// `f32`.
+    pub precision: String,
+    /// Rows that it attacks at once.
+    pub slots: usize,
+}
+
+/// The data that was attacked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// Source and split.
+    pub name: String,
+    /// How many examples.
+    pub examples: usize,
+    /// How many classes.
+    pub classes: usize,
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// Content hash.
+    pub hash: String,
+}
+
+/// A defence and how it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefenceInfo {
+    /// Its name.
+    pub name: String,
+    /// The model's architecture.
+    pub architecture: String,
+    /// The training method; empty where weights were loaded.
+    pub training: String,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// Content hash of the weights.
+    pub weights: String,
+    /// Share of the examples that are classified rightly without an attack.
+    pub clean_accuracy: f64,
+    /// 95 % Wilson interval of it.
+    pub ci95: [f64; 2],
+}
+
+/// One attack at one epsilon against one defence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The defence's name.
+    pub defence: String,
+    /// The attack entry's name.
+    pub attack: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// How many examples the accuracies are shares of.
+    pub examples: usize,
+    /// Rows that ended in a NaN, an infinity or a panic.
+    pub failed: usize,
+    /// Survivals that were inferred from a larger epsilon.
+    pub inferred: usize,
+    /// Share decided rightly without an attack.
+    pub clean_accuracy: f64,
+    /// Share decided rightly and not broken.
+    pub robust_accuracy: f64,
+    /// 95 % Wilson interval of the robust accuracy.
+    pub ci95: [f64; 2],
+    /// Median over rightly classified examples of the smallest breaking distance at any epsilon of the series; absent if under half broke.
+    pub median_distance: Option<f64>,
+    /// Forward passes of the rows, up to the break; judge, clean pass and audits excluded.
+    pub forwards: u64,
+    /// Backward passes likewise.
+    pub backwards: u64,
+}
+
+/// What is left when every attack has had its turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorstCase {
+    /// The defence's name.
+    pub defence: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// How many examples the accuracy is a share of.
+    pub examples: usize,
+    /// Share decided rightly and broken by no attack at this or a smaller epsilon.
+    pub robust_accuracy: f64,
+    /// 95 % Wilson interval.
+    pub ci95: [f64; 2],
+}
+
+/// The outcome of a check of the evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The defence's name.
+    pub defence: String,
+    /// The check's name.
+    pub check: String,
+    /// `pass`, `warn`, `fail` or `skip`.
+    pub verdict: String,
+    /// The reason and what to do.
+    pub detail: String,
+    /// Forward passes that the check cost.
+    pub forwards: u64,
+}
+
+/// What the run cost on the clock and on the devices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Wall seconds, summed over the times that the run was continued.
+    pub seconds: f64,
+    /// Forward passes that the devices did: slots times steps.
+    pub device_forwards: u64,
+    /// Backward passes likewise.
+    pub device_backwards: u64,
+    /// Share of the slots that held a running row, over all steps.
+    pub occupancy: f64,
+    /// Seconds a cell.
+    pub cells: Vec<CellTiming>,
+}
+
+/// Seconds spent on a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellTiming {
+    /// The defence's name.
+    pub defence: String,
+    /// The attack entry's name.
+    pub attack: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// Its share of the series' wall seconds, by propagations.
+    pub seconds: f64,
+}

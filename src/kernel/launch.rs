@@ -1,0 +1,100 @@
+//! Every launch of a shader, on Burn's own buffers and queue.
+//!
+//! The shader goes to the device as the text of a Burn source kernel, so it runs lazily among Burn's own kernels without a flush. The
+//! device must compile WGSL.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use burn::tensor::{DType, Shape};
+use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
+use bytemuck::Pod;
+use cubecl::Device;
+use cubecl::ir::attributes::BufferIOAttr;
+use cubecl::prelude::{Client, CubeCount, KernelId};
+use cubecl::server::{Handle, KernelArguments};
+
+use super::Kernel;
+
+/// Workgroups that one dimension of the grid takes everywhere; `shaders/shared/grid.wgsl` puts the dimensions together again.
+const GRID: usize = 65_535;
+
+/// An output's shape and element type.
+pub(crate) type Output = (Shape, DType);
+
+/// The text of a kernel, as Burn wants it.
+struct Source(&'static Kernel);
+
+impl KernelSource for Source {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.0.source())
+    }
+
+    fn id(&self) -> KernelId {
+        // The text depends on the name alone.
+        KernelId::new::<Self>().info(self.0.name)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// Runs a kernel on the rows of its first input: inputs in the order of its bindings, fresh buffers for the outputs, which come back in
+/// the order of theirs.
+pub(crate) fn launch<P: Pod, const N: usize>(
+    kernel: &'static Kernel,
+    inputs: Vec<CubeTensor>,
+    outputs: [Output; N],
+    parameters: &P,
+) -> [CubeTensor; N] {
+    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
+    let shape = inputs[0].meta.shape();
+    let groups = if kernel.per_row { shape[0] } else { (shape[0] * shape[1]).div_ceil(kernel.workgroup as usize) };
+    let outputs = outputs.map(|(shape, dtype)| {
+        let handle = allocate(&client, shape.num_elements() * dtype.size());
+        CubeTensor::new_contiguous(client.clone(), device.clone(), shape, handle, dtype)
+    });
+
+    let mut arguments = KernelArguments::new();
+    for input in inputs {
+        arguments = arguments.with_buffer_io(into_contiguous(input).handle.binding(), BufferIOAttr::ReadOnly);
+    }
+    for output in &outputs {
+        arguments = arguments.with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly);
+    }
+    arguments =
+        arguments.with_buffer_io(parameters_buffer(&client, &device, bytemuck::bytes_of(parameters)).binding(), BufferIOAttr::ReadOnly);
+
+    let width = groups.min(GRID);
+    let count = CubeCount::Static(width as u32, groups.div_ceil(width) as u32, 1);
+    client.launch(Box::new(SourceKernel::new(Source(kernel), CubeDim::new_1d(kernel.workgroup))), count, arguments);
+    outputs
+}
+
+/// A buffer with the parameters. One is kept for each content: an upload would interrupt the pass that the launches share, and contents
+/// are few, since nothing that changes from step to step is a parameter.
+fn parameters_buffer(client: &Client, device: &Device, bytes: &[u8]) -> Handle {
+    type Buffers = HashMap<(Device, Vec<u8>), Handle>;
+    static BUFFERS: LazyLock<Mutex<Buffers>> = LazyLock::new(Mutex::default);
+    let key = (device.clone(), bytes.to_vec());
+    let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    buffers.entry(key).or_insert_with(|| client.create_from_slice(bytes)).clone()
+}
+
+static POISON: AtomicBool = AtomicBool::new(false);
+
+/// Fills the outputs of later launches with NaN before they run, so that a test sees what a shader left unwritten. Off at first.
+pub fn poison_outputs(on: bool) {
+    POISON.store(on, Ordering::Relaxed);
+}
+
+fn allocate(client: &Client, bytes: usize) -> Handle {
+    if POISON.load(Ordering::Relaxed) {
+        let poison = vec![f32::NAN; bytes.div_ceil(4)];
+        client.create_from_slice(&bytemuck::cast_slice(&poison)[..bytes])
+    } else {
+        client.empty(bytes)
+    }
+}

@@ -1,0 +1,170 @@
+//! The engine's hand-written kernels: one WGSL shader, one Rust file and one row of [`KERNELS`] each.
+//!
+//! `shaders/<name>.wgsl` runs on a GPU, on Burn's own buffers; the twin beside the parameters in `src/kernel/<name>.rs` is plain Rust,
+//! written from the same formula. The twin is what the CPU device runs and what the shader is tested against. The public function of
+//! the file takes and returns Burn tensors and works on either device, whichever the tensors are on.
+//!
+//! Words: B is the number of slots (rows of the batch), D the features of an input, C the classes, N the examples of a set. Float
+//! tensors are `f32` [B, D] or [B, C]; `rows` holds B [`Row`](row::Row)s and `state` B [`State`](row::State)s as `i32` words (see
+//! [`words`]). Inputs may be strided; they are made contiguous first. Tensors must be on a plain device, not on a differentiable one
+//! (`Tensor::inner`).
+//!
+//! The order within a step of the engine: `admit`, `random_start`, (a step for fresh rows that keep a direction), the forward pass,
+//! `flags`, `keep_best`, `loss_gradient`, the backward pass, `momentum`, `linf_step` or `l2_step`. A row that is still running after
+//! `flags` gets a gradient and a step; one that has just been broken keeps its point.
+
+pub mod admit;
+pub mod distances;
+pub mod flags;
+pub mod keep_best;
+pub mod l2_step;
+pub mod linf_step;
+pub mod loss_gradient;
+pub mod momentum;
+pub mod random;
+pub mod random_start;
+pub mod row;
+pub mod sample;
+pub mod words;
+
+mod door;
+mod launch;
+mod twin;
+
+use sample::{Shape, Value};
+
+pub use admit::admit;
+pub use distances::distances;
+pub use flags::flags;
+pub use keep_best::keep_best;
+pub use l2_step::l2_step;
+pub use launch::poison_outputs;
+pub use linf_step::linf_step;
+pub use loss_gradient::loss_gradient;
+pub use momentum::momentum;
+pub use random_start::random_start;
+
+/// Every kernel of the engine, in the order of a step.
+pub const KERNELS: &[Kernel] = &[
+    admit::KERNEL,
+    random_start::KERNEL,
+    flags::KERNEL,
+    keep_best::KERNEL,
+    loss_gradient::KERNEL,
+    momentum::KERNEL,
+    linf_step::KERNEL,
+    l2_step::KERNEL,
+    distances::KERNEL,
+];
+
+/// WGSL that several shaders share, by the name after `//!include`.
+pub const SHARED: &[(&str, &str)] = &[
+    ("shared/argmax.wgsl", include_str!("../../shaders/shared/argmax.wgsl")),
+    ("shared/float.wgsl", include_str!("../../shaders/shared/float.wgsl")),
+    ("shared/grid.wgsl", include_str!("../../shaders/shared/grid.wgsl")),
+    ("shared/random.wgsl", include_str!("../../shaders/shared/random.wgsl")),
+    ("shared/reduce.wgsl", include_str!("../../shaders/shared/reduce.wgsl")),
+    ("shared/row.wgsl", include_str!("../../shaders/shared/row.wgsl")),
+];
+
+/// What a kernel is, for lists, tests, benches and the launch.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// The stem of its shader and of its Rust file.
+    pub name: &'static str,
+    /// One line: what it computes, with its source where it has one.
+    pub summary: &'static str,
+    /// The shader's text, before its `//!include` lines are resolved.
+    pub shader: &'static str,
+    /// Invocations in a workgroup.
+    pub workgroup: u32,
+    /// Whether a workgroup works on one row; otherwise each of its invocations works on one element.
+    pub per_row: bool,
+    /// The tensors that it reads and writes, in the order of the bindings; the parameters' binding follows them.
+    pub bindings: &'static [Binding],
+    /// Name and byte offset of each parameter.
+    pub parameters: &'static [(&'static str, usize)],
+    /// Size of the parameters in bytes.
+    pub parameters_size: usize,
+    /// Ways of calling it that differ in parameters; at least one.
+    pub variants: &'static [&'static str],
+    /// Inputs of the given shape for tests and benches, in the order of the bindings, on a device.
+    pub sample: fn(Shape, &burn::tensor::Device) -> Vec<Value>,
+    /// Calls one of the variants with its inputs; gives its outputs. Both are in the order of the bindings.
+    pub run: fn(usize, Vec<Value>) -> Vec<Value>,
+}
+
+impl Kernel {
+    /// The complete WGSL: every line `//!include NAME` stands for the text of that name in [`SHARED`].
+    ///
+    /// # Panics
+    /// Where a line names text that is not there.
+    pub fn source(&self) -> String {
+        let mut source = String::with_capacity(8192);
+        for line in self.shader.lines() {
+            match line.strip_prefix("//!include ") {
+                Some(name) => source.push_str(shared(self.name, name.trim())),
+                None => source.push_str(line),
+            }
+            source.push('\n');
+        }
+        source
+    }
+
+    /// The bindings that it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = &'static Binding> + use<> {
+        self.bindings.iter().filter(|binding| !binding.output)
+    }
+
+    /// The bindings that it writes.
+    pub fn outputs(&self) -> impl Iterator<Item = &'static Binding> + use<> {
+        self.bindings.iter().filter(|binding| binding.output)
+    }
+}
+
+/// A tensor that a kernel reads or writes. An output's name is `out_` and the name of the input that it updates, where it updates one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name in the shader.
+    pub name: &'static str,
+    /// What the buffer holds.
+    pub element: Element,
+    /// Whether the kernel writes it; every element, whatever was there.
+    pub output: bool,
+}
+
+/// What a buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `f32`.
+    Float,
+    /// `i32`.
+    Word,
+    /// [`Row`](row::Row).
+    Row,
+    /// [`State`](row::State).
+    State,
+}
+
+pub(crate) const fn input(name: &'static str, element: Element) -> Binding {
+    Binding { name, element, output: false }
+}
+
+pub(crate) const fn output(name: &'static str, element: Element) -> Binding {
+    Binding { name, element, output: true }
+}
+
+/// Names and offsets of a struct's fields, all of them, in order.
+macro_rules! fields {
+    ($type:ty { $($field:ident),+ $(,)? }) => {
+        &[$((stringify!($field), ::std::mem::offset_of!($type, $field))),+]
+    };
+}
+pub(crate) use fields;
+
+fn shared(kernel: &str, name: &str) -> &'static str {
+    match SHARED.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => text,
+        None => panic!("shader {kernel} includes {name}, which is not in SHARED"),
+    }
+}

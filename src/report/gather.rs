@@ -1,0 +1,121 @@
+//! From a run's store to everything that a report is made from.
+
+use std::collections::BTreeMap;
+
+use super::TrainingCurve;
+use super::exports::SeriesRows;
+use crate::evaluate::accuracy::{self, Clean};
+use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
+use crate::evaluate::results::{Check, DefenceInfo, Results};
+use crate::evaluate::{audit, cost};
+use crate::store::{DefenceRecord, Store};
+use crate::suite::resolved::Layout;
+use crate::{Error, Result};
+
+/// A run as its store has it.
+pub struct Gathered {
+    /// The numbers.
+    pub results: Results,
+    /// The gallery.
+    pub specimens: Vec<Specimen>,
+    /// How the defences were trained.
+    pub training: Vec<TrainingCurve>,
+    /// What was planned, and on which examples.
+    pub layout: Layout,
+    defences: BTreeMap<String, DefenceRecord>,
+}
+
+/// Reads a run, finished or not.
+///
+/// # Errors
+/// A store that cannot be read, or holds no run.
+pub fn gather(store: &Store) -> Result<Gathered> {
+    let layout = store
+        .fact("layout")?
+        .ok_or_else(|| Error::store(format!("{} holds a run that never began", store.folder().display())).help("run its suite again"))?;
+    let layout: Layout = read(&layout, "the plan")?;
+    let mut defences = BTreeMap::new();
+    let mut infos = Vec::new();
+    let mut training = Vec::new();
+    for name in &layout.defences {
+        if let Some(record) = store.defence(name)? {
+            infos.push(read::<DefenceInfo>(&record.info, name)?);
+            defences.insert(name.clone(), record);
+        }
+        if let Some(history) = store.training(name)? {
+            training.push(TrainingCurve { defence: name.clone(), epochs: read(&history, name)? });
+        }
+    }
+    let mut cells = Vec::new();
+    let mut checks: Vec<Check> = Vec::new();
+    let mut by_threat: BTreeMap<(usize, usize), Vec<Vec<ExampleOutcomes>>> = BTreeMap::new();
+    for key in &layout.series {
+        let Some(record) = defences.get(&key.defence) else { continue };
+        let outcomes = store.outcomes(key)?;
+        cells.extend(accuracy::cells(key, epsilons(&layout, key)?, &clean(&layout, record), &outcomes)?);
+        if let Some(audits) = store.audits(key)? {
+            checks.push(audit::check(key, &audits, store.is_exhaustive(key)?));
+        }
+        by_threat.entry(place(&layout, key)?).or_default().push(outcomes);
+    }
+    let mut worst_case = Vec::new();
+    for ((defence, threat), series) in &by_threat {
+        let (name, threat) = (&layout.defences[*defence], &layout.threats[*threat]);
+        let series: Vec<&[ExampleOutcomes]> = series.iter().map(Vec::as_slice).collect();
+        worst_case.extend(accuracy::worst_case(name, threat.norm, &threat.epsilons, &clean(&layout, &defences[name]), &series)?);
+    }
+    let identity = store.identity();
+    let timing = cost::timing(&store.timing()?, &cells);
+    let results = Results {
+        suite: identity.title.clone(),
+        seed: identity.seed,
+        version: identity.version.clone(),
+        complete: store.fact("complete")?.is_some() && cells.len() == layout.planned,
+        planned: layout.planned,
+        devices: store.devices()?,
+        data: layout.data.clone(),
+        defences: infos,
+        cells,
+        worst_case,
+        checks,
+        timing,
+    };
+    Ok(Gathered { results, specimens: store.specimens()?, training, layout, defences })
+}
+
+impl Gathered {
+    /// The rows of every series, read as they are asked for.
+    pub fn rows<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Result<SeriesRows<'a>>> {
+        self.layout.series.iter().filter_map(|key| Some((key, self.defences.get(&key.defence)?))).map(|(key, record)| {
+            Ok(SeriesRows {
+                series: key.clone(),
+                epsilons: epsilons(&self.layout, key)?,
+                clean: clean(&self.layout, record),
+                rows: store.outcomes_by_device(key)?,
+            })
+        })
+    }
+}
+
+fn clean<'a>(layout: &'a Layout, record: &'a DefenceRecord) -> Clean<'a> {
+    Clean { ids: &layout.ids, labels: &layout.labels, predictions: &record.predictions, failed: &record.failed }
+}
+
+/// Places of a series' defence and threat in the layout.
+fn place(layout: &Layout, key: &SeriesKey) -> Result<(usize, usize)> {
+    let defence = layout.defences.iter().position(|name| *name == key.defence);
+    let threat = layout.threats.iter().position(|threat| threat.norm == key.norm);
+    defence.zip(threat).ok_or_else(|| damaged(&key.defence, "its series has no threat"))
+}
+
+fn epsilons<'a>(layout: &'a Layout, key: &SeriesKey) -> Result<&'a [f64]> {
+    Ok(&layout.threats[place(layout, key)?.1].epsilons)
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| damaged(what, &error.to_string()))
+}
+
+fn damaged(what: &str, why: &str) -> Error {
+    Error::store(format!("the store's record of {what} cannot be read: {why}")).help("run the suite again with --fresh")
+}

@@ -1,0 +1,163 @@
+//! The report: plots as SVG and PNG and one self-contained `report.html`, drawn from a run's results.
+//!
+//! Pictures are lists of shapes (`picture`) that know neither file format; `render` turns them into files with plotters and an
+//! embedded typeface, so that no font, library or network of the machine is needed.
+
+mod axes;
+mod cost;
+mod curves;
+pub mod exports;
+mod font;
+mod gallery;
+pub mod gather;
+mod heatmap;
+mod html;
+mod palette;
+mod picture;
+mod render;
+mod text;
+mod training;
+mod view;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::record::Specimen;
+use crate::evaluate::results::Results;
+use crate::{Error, Result};
+use picture::Picture;
+use text::Slugs;
+use view::View;
+
+/// What a report is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The numbers.
+    pub results: &'a Results,
+    /// Adversarial examples for the gallery; at most 24 are shown, series and epsilons taking turns.
+    pub specimens: &'a [Specimen],
+    /// How the defences were trained, where this run knows it.
+    pub training: &'a [TrainingCurve],
+    /// The suite as it ran.
+    pub suite_toml: &'a str,
+}
+
+/// The course of one defence's training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingCurve {
+    /// The defence's name.
+    pub defence: String,
+    /// One point an epoch, in their order.
+    pub epochs: Vec<EpochPoint>,
+}
+
+/// What an epoch of training came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochPoint {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of clean examples that are classified rightly, 0 to 1.
+    pub clean_accuracy: f64,
+    /// Share that stays so under the training's attack, 0 to 1; absent where training had none.
+    pub robust_accuracy: Option<f64>,
+}
+
+/// The part of the page that a plot belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Defences,
+    Robustness,
+    Heatmap,
+    Gallery,
+    Training,
+    Cost,
+}
+
+/// A plot with the stem of its files' names.
+struct Plot {
+    section: Section,
+    stem: String,
+    picture: Picture,
+}
+
+/// The stems' beginnings that belong to this module: what else lies in `plots` is left alone.
+const STEMS: [&str; 6] = ["defences-", "robustness-", "heatmap-", "gallery.", "training.", "cost."];
+
+/// Writes `report.html` and `plots/*.svg` and `*.png` into a run's folder, which is made where it is missing, and removes plots of an
+/// earlier report that this one no longer has. Returns the files, `report.html` last.
+///
+/// # Errors
+/// A folder or file that cannot be written, and specimens whose pixels do not fit their shape.
+pub fn write(inputs: &Inputs, folder: &Path) -> Result<Vec<PathBuf>> {
+    let view = View::new(inputs.results);
+    let exhibits = gallery::exhibits(inputs.specimens)?;
+    let plots = plots(&view, &exhibits, inputs.training);
+    let plots_folder = folder.join("plots");
+    fs::create_dir_all(&plots_folder).map_err(|error| unwritable(&plots_folder, &error))?;
+    let mut files = Vec::new();
+    let mut drawings = Vec::new();
+    for plot in &plots {
+        let drawing = render::svg(&plot.picture)?;
+        for (ending, content) in [("svg", drawing.as_bytes()), ("png", &render::png(&plot.picture)?)] {
+            let file = plots_folder.join(format!("{}.{ending}", plot.stem));
+            fs::write(&file, content).map_err(|error| unwritable(&file, &error))?;
+            files.push(file);
+        }
+        drawings.push(drawing);
+    }
+    remove_stale(&plots_folder, &files)?;
+    let page = folder.join("report.html");
+    let content = html::page(inputs, &view, &exhibits, &plots, &drawings)?;
+    fs::write(&page, content).map_err(|error| unwritable(&page, &error))?;
+    files.push(page);
+    Ok(files)
+}
+
+fn plots(view: &View, exhibits: &[gallery::Exhibit], training: &[TrainingCurve]) -> Vec<Plot> {
+    let mut plots = Vec::new();
+    let mut add = |section, stem: String, picture: Option<Picture>| {
+        plots.extend(picture.map(|picture| Plot { section, stem, picture }));
+    };
+    for &norm in &view.norms {
+        let name = norm.name();
+        add(Section::Defences, format!("defences-{name}"), curves::defences(view, norm));
+        let mut slugs = Slugs::default();
+        for defence in &view.defences {
+            let slug = slugs.unique(defence);
+            add(Section::Robustness, format!("robustness-{name}-{slug}"), curves::robustness(view, defence, norm));
+        }
+        let mut slugs = Slugs::default();
+        for epsilon in heatmap::epsilons(view, norm) {
+            let slug = slugs.unique(&text::distance(epsilon));
+            add(Section::Heatmap, format!("heatmap-{name}-{slug}"), heatmap::heatmap(view, norm, epsilon));
+        }
+    }
+    add(Section::Gallery, "gallery".into(), gallery::gallery(view, exhibits));
+    add(Section::Training, "training".into(), training::training(view, training));
+    add(Section::Cost, "cost".into(), cost::cost(view));
+    plots
+}
+
+fn remove_stale(folder: &Path, written: &[PathBuf]) -> Result<()> {
+    let written: HashSet<&Path> = written.iter().map(PathBuf::as_path).collect();
+    for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, &error))? {
+        let file = entry.map_err(|error| unwritable(folder, &error))?.path();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let ours = STEMS.iter().any(|stem| name.starts_with(stem)) && (name.ends_with(".svg") || name.ends_with(".png"));
+        if ours && !written.contains(file.as_path()) {
+            fs::remove_file(&file).map_err(|error| unwritable(&file, &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    Error::store(format!("{} cannot be written: {error}", path.display())).help(
+        "free some space or mend the folder's permissions; the run's store holds everything, and the report can be made again from it",
+    )
+}

@@ -1,0 +1,56 @@
+//! Files that are there whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::fault;
+use crate::error::{Error, Result};
+
+/// Writes a file so that at any moment its old or its new contents are there, whole: a temporary file in the same folder is written,
+/// brought to the disk and renamed.
+///
+/// # Errors
+/// The store's kind, where the folder cannot be written; the old file is left as it was.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes).map_err(|error| fault::io("write", path, &error)))
+}
+
+/// As [`write_atomic`], with the contents made by `write` as it goes.
+///
+/// # Errors
+/// As [`write_atomic`], and what `write` returns.
+pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let temporary = beside(path).ok_or_else(|| Error::store(format!("{} names no file", path.display())))?;
+    let written = (|| {
+        let fault = |verb: &'static str| move |error: std::io::Error| fault::io(verb, path, &error);
+        let mut file = BufWriter::new(File::create(&temporary).map_err(fault("write"))?);
+        write(&mut file)?;
+        let file = file.into_inner().map_err(|error| fault("write")(error.into_error()))?;
+        file.sync_all().map_err(fault("write"))?;
+        drop(file);
+        fs::rename(&temporary, path).map_err(fault("replace"))
+    })();
+    if written.is_err() {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A name in the same folder that no other writer uses.
+fn beside(path: &Path) -> Option<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name()?.to_string_lossy();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    Some(path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id())))
+}
+
+/// Whether a file is one that a writer was stopped in the midst of.
+pub fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let middle = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp"));
+    let numbers = middle.and_then(|rest| rest.rsplit_once('.')).and_then(|(_, numbers)| numbers.split_once('-'));
+    numbers.is_some_and(|(pid, count)| pid.parse::<u32>().is_ok() && count.parse::<u64>().is_ok())
+}

@@ -1,0 +1,17 @@
+//! The names that suites may use, gathered from the engine's tables.
+
+use super::spec::{AttackEntry, Catalogue, SourceEntry};
+use crate::attack::ATTACKS;
+use crate::data::SOURCES;
+use crate::defence::TRAINERS;
+use crate::model::MODELS;
+
+/// Everything that this engine knows by name.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        sources: SOURCES.iter().map(|source| SourceEntry { entry: source.entry, splits: source.splits }).collect(),
+        models: MODELS.iter().map(|row| row.entry).collect(),
+        trainers: TRAINERS.iter().map(|row| row.entry).collect(),
+        attacks: ATTACKS.iter().map(|row| AttackEntry { entry: row.entry, norms: row.norms, check: Some(row.check) }).collect(),
+    }
+}

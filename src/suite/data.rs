@@ -1,0 +1,77 @@
+//! `[data]` and `[data.train]`.
+
+use std::path::Path;
+
+use crate::data::Split;
+use crate::options::{Entry, Options};
+use crate::suite::check::options;
+use crate::suite::reader::{Field, Fields, Reader, list};
+use crate::suite::resolve::named;
+use crate::suite::spec::{Catalogue, DataSpec, SourceEntry};
+
+/// Stands in where `[data]` cannot be read.
+pub(super) fn nothing() -> DataSpec {
+    DataSpec { source: String::new(), options: Options::default(), split: None, examples: None }
+}
+
+/// The examples to attack, and those to train on where they come from elsewhere.
+pub(super) fn data(reader: &mut Reader, field: &Field, base: &Path, catalogue: &Catalogue) -> (DataSpec, Option<DataSpec>) {
+    const EXAMPLE: &str = "{ source = \"digits\" }";
+    let Some(mut fields) = field.fields(reader, "[data]", EXAMPLE) else { return (nothing(), None) };
+    let train = fields.take("train").and_then(|field| field.fields(reader, "[data.train]", EXAMPLE));
+    let train = train.map(|fields| examples(reader, fields, base, catalogue));
+    (examples(reader, fields, base, catalogue), train)
+}
+
+fn examples(reader: &mut Reader, mut fields: Fields, base: &Path, catalogue: &Catalogue) -> DataSpec {
+    let entries: Vec<Entry> = catalogue.sources.iter().map(|source| source.entry).collect();
+    let known = named(reader, &mut fields, "source", "source", &entries).and_then(|entry| catalogue.source(entry.name));
+    let split = fields.take("split").and_then(|field| match known {
+        Some(source) => split(reader, &field, source),
+        None => reader.text(&field, "text in double quotes").map(str::to_string),
+    });
+    let limit = fields.take("examples").and_then(|field| reader.integer(&field, 1, i64::MAX));
+    let Some(source) = known else { return DataSpec { split, ..nothing() } };
+    let options = options(reader, &mut fields, &source.entry);
+    existing_path(reader, &mut fields, &source.entry, &options, base);
+    fields.finish(reader);
+    let examples = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    DataSpec { source: source.entry.name.to_string(), options, split, examples }
+}
+
+/// A split that the source comes with, or a range of positions where it comes with none.
+fn split(reader: &mut Reader, field: &Field, source: &SourceEntry) -> Option<String> {
+    if !source.splits.is_empty() {
+        return reader.choice(field, "split", source.splits).map(str::to_string);
+    }
+    let expected = format!("\"all\", or a range of positions such as \"0..1000\", because {} has no splits", list(&[source.entry.name]));
+    let text = reader.text(field, &expected)?;
+    match text.parse::<Split>() {
+        Ok(split @ (Split::All | Split::Range(..))) => Some(split.to_string()),
+        Ok(Split::Named(_)) | Err(_) => {
+            reader.mismatch(field, &expected);
+            None
+        }
+    }
+}
+
+/// A source's `path` must be given and must exist.
+fn existing_path(reader: &mut Reader, fields: &mut Fields, entry: &Entry, options: &Options, base: &Path) {
+    let Some(spec) = entry.options.iter().find(|spec| spec.name == "path") else { return };
+    match (options.text(spec.name), spec.default) {
+        (Some(path), _) => {
+            let full = base.join(path);
+            if !full.exists() {
+                let span = fields.take("path").map_or(fields.span.clone(), |field| field.span);
+                let message = format!("`path` of {} does not exist: {}", fields.place, full.display());
+                reader.mistake(span, message, format!("{}; relative paths start from the suite's folder", spec.help));
+            }
+        }
+        // Neither given nor mistaken: a given one of another kind was noted already.
+        (None, None) if fields.take("path").is_none() => {
+            let message = format!("{} has no `path`, which the source {:?} needs", fields.place, entry.name);
+            reader.mistake(fields.span.clone(), message, format!("add path = \"...\": {}", spec.help));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,22 @@
+//! A suite: one TOML file that names data, threats, defences and attacks.
+//!
+//! [`read`] checks the whole file against the [`Catalogue`] and reports every mistake at once, each with its place; [`plan()`] lists the
+//! cells that it asks for. Data moves one way: text, spanned table, [`Suite`], [`Plan`].
+
+pub mod catalogue;
+mod check;
+mod data;
+mod entries;
+mod overrides;
+pub mod plan;
+mod reader;
+mod resolve;
+pub mod resolved;
+pub mod run;
+pub mod schedule;
+pub mod spec;
+
+pub use check::parse_options;
+pub use plan::{Plan, PlannedCell, Skipped, plan};
+pub use resolve::{parse, read};
+pub use spec::{AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec};

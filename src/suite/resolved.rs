@@ -1,0 +1,163 @@
+//! A suite with its data, checked, and what a run's folder says of both.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::catalogue;
+use super::spec::{AttackSpec, Catalogue, DataSpec, Suite};
+use super::{Plan, plan, read};
+use crate::data::{self, Dataset, Request, Split};
+use crate::evaluate::record::SeriesKey;
+use crate::evaluate::results::DataInfo;
+use crate::store::Identity;
+use crate::threat::Threat;
+use crate::{Error, Result};
+
+/// What a run's folder says of the run besides its rows: all that a report needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Layout {
+    /// The suite as it ran.
+    pub suite: String,
+    /// The data that was attacked.
+    pub data: DataInfo,
+    /// Stable ids of its examples.
+    pub ids: Vec<u32>,
+    /// Their classes.
+    pub labels: Vec<u32>,
+    /// Defences in the suite's order.
+    pub defences: Vec<String>,
+    /// Threats in the suite's order.
+    pub threats: Vec<Threat>,
+    /// Series in the order of the results.
+    pub series: Vec<SeriesKey>,
+    /// How many cells there will be.
+    pub planned: usize,
+}
+
+/// A suite with its data: everything that can be wrong with it has been checked.
+pub struct Resolved {
+    /// The suite.
+    pub suite: Suite,
+    /// The examples to attack.
+    pub data: Dataset,
+    /// The training examples, where some defence is trained.
+    pub train: Option<Dataset>,
+    /// The cells.
+    pub plan: Plan,
+    /// The names that it was read against.
+    pub catalogue: Catalogue,
+}
+
+/// Reads a suite and its data.
+///
+/// # Errors
+/// All mistakes of the suite; then those of the data.
+pub fn resolve(path: &Path, overrides: &[String]) -> Result<Resolved> {
+    let catalogue = catalogue();
+    let suite = read(path, overrides, &catalogue)?;
+    let mut errors = Vec::new();
+    let mut load = |spec: &DataSpec, split: Option<Split>| match load(spec, split, &suite.base) {
+        Ok(data) => Some(data),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    let data = load(&suite.data, None);
+    let trained = suite.defences.iter().any(|defence| defence.train.is_some());
+    let train = if !trained {
+        None
+    } else if let Some(spec) = &suite.train_data {
+        load(spec, None)
+    } else {
+        // A limit on the examples to attack is none on those to train on.
+        load(&DataSpec { examples: None, ..suite.data.clone() }, Some(Split::Named("train".into())))
+    };
+    if let (Some(data), Some(train)) = (&data, &train)
+        && (data.shape != train.shape || data.classes != train.classes)
+    {
+        let message = format!(
+            "the training examples are {:?} with {} classes, those to attack {:?} with {} classes",
+            train.shape, train.classes, data.shape, data.classes
+        );
+        errors.push(Error::input(message).help("point [data] and [data.train] at the same kind of images"));
+    }
+    if let Some(error) = Error::many("the suite's data cannot be used", errors) {
+        return Err(error);
+    }
+    let data = data.expect("a source that gave no error gave data");
+    let plan = plan(&suite, &catalogue, data.len());
+    Ok(Resolved { suite, data, train, plan, catalogue })
+}
+
+fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {
+    let source = data::source(&spec.source)?;
+    let split = match (split, &spec.split) {
+        (Some(split), _) => split,
+        (None, Some(text)) => text.parse()?,
+        (None, None) => source.default_split(),
+    };
+    data::load(&spec.source, &Request { options: spec.options.clone(), split, examples: spec.examples, base: base.to_path_buf() })
+}
+
+impl Resolved {
+    /// The threat of a series.
+    pub fn threat(&self, key: &SeriesKey) -> &Threat {
+        self.suite.threats.iter().find(|threat| threat.norm == key.norm).expect("a series comes from a threat")
+    }
+
+    /// The attack entry of a series.
+    pub fn attack(&self, key: &SeriesKey) -> &AttackSpec {
+        self.suite.attacks.iter().find(|attack| attack.name == key.attack).expect("a series comes from an attack")
+    }
+
+    /// Every series, in the order of the results.
+    pub fn series(&self) -> Vec<SeriesKey> {
+        let mut series: Vec<SeriesKey> = Vec::new();
+        for cell in &self.plan.cells {
+            let key = SeriesKey { defence: cell.defence.clone(), attack: cell.attack.clone(), norm: cell.norm };
+            if series.last() != Some(&key) {
+                series.push(key);
+            }
+        }
+        series
+    }
+
+    /// The identity of the run: two suites that mean the same on the same data are the same run.
+    pub fn identity(&self) -> Identity {
+        let Suite { title, seed, data, train_data, threats, defences, attacks, .. } = &self.suite;
+        let meaning = serde_json::to_string(&(title, seed, data, train_data, threats, defences, attacks)).expect("a suite is plain JSON");
+        let mut hasher = blake3::Hasher::new_derive_key("gauntlet run");
+        for text in [meaning.as_str(), &self.data.hash, self.train.as_ref().map_or("", |train| train.hash.as_str())] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        Identity {
+            suite_hash: hasher.finalize().to_hex().to_string(),
+            title: title.clone(),
+            seed: *seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// What the store keeps for reports.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            suite: self.suite.text.clone(),
+            data: DataInfo {
+                name: self.data.name.clone(),
+                examples: self.data.len(),
+                classes: self.data.classes,
+                shape: self.data.shape,
+                hash: self.data.hash.clone(),
+            },
+            ids: self.data.ids.clone(),
+            labels: self.data.labels.clone(),
+            defences: self.suite.defences.iter().map(|defence| defence.name.clone()).collect(),
+            threats: self.suite.threats.clone(),
+            series: self.series(),
+            planned: self.plan.cells.len(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One series over the devices: chunks of examples are handed out as workers become free, and each is committed as it ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+
+use crate::attack::Attack;
+use crate::data::Dataset;
+use crate::engine::chain::Chain;
+use crate::engine::drive::{Drive, Effort, Feed};
+use crate::engine::judge::{Judgement, under};
+use crate::engine::oracle::Oracle;
+use crate::error::Kind;
+use crate::evaluate::cost::Cost;
+use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
+use crate::evaluate::results::DeviceInfo;
+use crate::{Error, Result};
+
+/// Examples that are handed out, and committed, together.
+const CHUNK: usize = 32;
+
+/// A device with a defence on it.
+pub struct Worker<'a> {
+    /// What results say of it, slots included.
+    pub info: &'a DeviceInfo,
+    /// The defence.
+    pub oracle: Oracle,
+    /// The examples, on the device.
+    pub data: &'a Tensor<2>,
+    /// Steps between two looks at the flags.
+    pub cadence: usize,
+}
+
+/// A series as the workers see it.
+pub struct Series<'a> {
+    /// Its key.
+    pub key: &'a SeriesKey,
+    /// The attack.
+    pub attack: &'a dyn Attack,
+    /// Key of its random stream.
+    pub random: [u32; 2],
+    /// The examples, on the host.
+    pub data: &'a Dataset,
+    /// The chain of the example at a position.
+    pub chain: &'a (dyn Fn(usize) -> Chain + Sync),
+    /// Whether the gallery wants the points of the example at a position.
+    pub shown: &'a (dyn Fn(usize) -> bool + Sync),
+}
+
+/// Where finished chunks go.
+pub trait Sink: Sync {
+    /// Takes a chunk that a device has finished.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen]) -> Result<()>;
+}
+
+/// Set when the user asks to stop; chunks under way are given up, what is committed stays.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the user asks to stop.
+///
+/// # Errors
+/// Then.
+pub fn check_interrupt() -> Result<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        return Err(Error::new(Kind::Interrupted, "interrupted").help("what was done is kept: run the same command again to go on"));
+    }
+    Ok(())
+}
+
+/// Runs a series over the examples at `positions`.
+///
+/// # Errors
+/// The first error of a worker; a user's interrupt. What was committed stays committed.
+pub fn run(series: &Series, workers: &[Worker], positions: &[usize], sink: &dyn Sink) -> Result<Cost> {
+    let started = Instant::now();
+    let chunks: VecDeque<Vec<usize>> = positions.chunks(CHUNK).map(<[usize]>::to_vec).collect();
+    let queue = Mutex::new(chunks);
+    let efforts = std::thread::scope(|scope| {
+        let work = |worker| {
+            let queue = &queue;
+            move || work(series, worker, queue, sink)
+        };
+        let threads: Vec<_> = workers.iter().map(|worker| scope.spawn(work(worker))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect::<Vec<_>>()
+    });
+    let mut cost = Cost::default();
+    let mut first = None;
+    for (effort, worker) in efforts.into_iter().zip(workers) {
+        match effort {
+            Ok(effort) => {
+                cost.device_forwards += effort.forwards;
+                cost.device_backwards += effort.backwards;
+                cost.active += effort.occupied;
+                cost.capacity += effort.steps * worker.info.slots as u64;
+            }
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    cost.seconds = started.elapsed().as_secs_f64();
+    first.map_or(Ok(cost), Err)
+}
+
+fn work(series: &Series, worker: &Worker, queue: &Mutex<VecDeque<Vec<usize>>>, sink: &dyn Sink) -> Result<Effort> {
+    let mut feed =
+        Chunks { series, worker, queue, sink, chunks: BTreeMap::new(), chunk_of: BTreeMap::new(), next: VecDeque::new(), taken: 0 };
+    let drive = Drive {
+        oracle: &worker.oracle,
+        data: worker.data,
+        attack: series.attack,
+        norm: series.key.norm,
+        key: series.random,
+        slots: worker.info.slots,
+        cadence: worker.cadence,
+    };
+    drive.run(&mut feed)
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::device(format!("a device's worker stopped: {}", text.unwrap_or("it gave no reason")))
+        .help("what was done is kept: run the same command again, with --device cpu or a smaller --memory if it happens again")
+}
+
+struct Chunk {
+    left: usize,
+    outcomes: Vec<ExampleOutcomes>,
+    specimens: BTreeMap<usize, Specimen>,
+}
+
+/// Hands one worker its examples and commits its chunks.
+struct Chunks<'a> {
+    series: &'a Series<'a>,
+    worker: &'a Worker<'a>,
+    queue: &'a Mutex<VecDeque<Vec<usize>>>,
+    sink: &'a dyn Sink,
+    chunks: BTreeMap<usize, Chunk>,
+    /// By position of an example.
+    chunk_of: BTreeMap<usize, usize>,
+    next: VecDeque<usize>,
+    taken: usize,
+}
+
+impl Feed for Chunks<'_> {
+    fn take(&mut self) -> Option<Chain> {
+        if self.next.is_empty() {
+            let positions = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+            self.chunks.insert(self.taken, Chunk { left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new() });
+            self.chunk_of.extend(positions.iter().map(|&position| (position, self.taken)));
+            self.next.extend(positions);
+            self.taken += 1;
+        }
+        self.next.pop_front().map(self.series.chain)
+    }
+
+    fn wants_point(&self, chain: &Chain) -> bool {
+        (self.series.shown)(chain.position)
+    }
+
+    fn point(&mut self, chain: &Chain, judgement: Judgement) {
+        let Judgement { claim, prediction, distances, point: Some(adversarial), .. } = judgement else { return };
+        let chunk = self.chunks.get_mut(&self.chunk_of[&chain.position]).expect("an example under way belongs to a chunk under way");
+        let epsilon = chain.epsilon(claim.epsilon);
+        // The smallest epsilon that broke is shown, whichever the judge saw first.
+        if chunk.specimens.get(&chain.position).is_some_and(|shown| shown.epsilon <= epsilon) {
+            return;
+        }
+        let specimen = Specimen {
+            series: self.series.key.clone(),
+            epsilon,
+            example: chain.example,
+            label: chain.label,
+            prediction,
+            distance: under(self.series.key.norm, &distances),
+            shape: self.series.data.shape,
+            original: self.series.data.image(chain.position).to_vec(),
+            adversarial,
+        };
+        chunk.specimens.insert(chain.position, specimen);
+    }
+
+    fn finish(&mut self, chain: Chain) -> Result<()> {
+        check_interrupt()?;
+        let number = self.chunk_of.remove(&chain.position).expect("an example under way belongs to a chunk");
+        let chunk = self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way");
+        chunk.outcomes.push(chain.outcomes());
+        chunk.left -= 1;
+        if chunk.left > 0 {
+            return Ok(());
+        }
+        let Chunk { mut outcomes, specimens, .. } = self.chunks.remove(&number).expect("it was there a line ago");
+        outcomes.sort_by_key(|outcomes| outcomes.example);
+        let specimens: Vec<Specimen> = specimens.into_values().collect();
+        self.sink.commit(self.worker.info, &outcomes, &specimens)
+    }
+}

@@ -1,0 +1,138 @@
+//! What a suite says once it is read, and the catalogue of names that it is read against.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::options::{Entry, Options};
+use crate::threat::{Norm, Threat};
+
+/// The names and options that a suite may use, gathered from the engine's tables.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// Where examples come from. An option `path` of a source is required where it has no default, and the file or folder must exist.
+    pub sources: Vec<SourceEntry>,
+    /// Architectures.
+    pub models: Vec<Entry>,
+    /// Training methods.
+    pub trainers: Vec<Entry>,
+    /// Attacks.
+    pub attacks: Vec<AttackEntry>,
+}
+
+impl Catalogue {
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&SourceEntry> {
+        self.sources.iter().find(|source| source.entry.name == name)
+    }
+
+    /// The attack of that name.
+    pub fn attack(&self, kind: &str) -> Option<&AttackEntry> {
+        self.attacks.iter().find(|attack| attack.entry.name == kind)
+    }
+}
+
+/// A source of examples.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceEntry {
+    /// Its name and options.
+    pub entry: Entry,
+    /// The splits that it comes with; where there are none, a split is "all" or a range of positions such as "0..1000". A source that also gives
+    /// training examples names them "train"; without it a trained defence needs `[data.train]`.
+    pub splits: &'static [&'static str],
+}
+
+/// A rule across options; what is wrong with them, where something is.
+pub type OptionsRule = fn(&Options) -> Result<(), String>;
+
+/// An attack.
+#[derive(Clone, Copy, Debug)]
+pub struct AttackEntry {
+    /// Its name and options.
+    pub entry: Entry,
+    /// The norms that it works under.
+    pub norms: &'static [Norm],
+    /// A rule across its options, defaults included, where there is one.
+    pub check: Option<OptionsRule>,
+}
+
+/// A suite as read: every name known, every default filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Suite {
+    /// What it is about, in a line.
+    pub title: String,
+    /// Drives the attacks.
+    pub seed: u64,
+    /// The examples to attack.
+    pub data: DataSpec,
+    /// The examples to train on, where they come from elsewhere than `data`.
+    pub train_data: Option<DataSpec>,
+    /// The threats, at most one a norm, in the suite's order.
+    pub threats: Vec<Threat>,
+    /// The defences, in the suite's order, each name once.
+    pub defences: Vec<DefenceSpec>,
+    /// The attacks, in the suite's order, each name once.
+    pub attacks: Vec<AttackSpec>,
+    /// The suite as it ran: the file's text with the overrides applied.
+    #[serde(skip)]
+    pub text: String,
+    /// The suite file's folder, which relative paths in the suite start from.
+    pub base: PathBuf,
+}
+
+/// Where examples come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataSpec {
+    /// The source's name.
+    pub source: String,
+    /// The source's own options; paths as written.
+    pub options: Options,
+    /// A split's name, or what [`crate::data::Split`] reads as a range.
+    pub split: Option<String>,
+    /// Only the first so many examples, 1 or more.
+    pub examples: Option<usize>,
+}
+
+/// A model and how it comes by its weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DefenceSpec {
+    /// Its name in results.
+    pub name: String,
+    /// The model.
+    pub model: ModelSpec,
+    /// How it is trained; absent only where the model has weights.
+    pub train: Option<TrainSpec>,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelSpec {
+    /// The architecture's name.
+    pub architecture: String,
+    /// Drives its first weights, its batches and its training attacks.
+    pub seed: u64,
+    /// The architecture's own options.
+    pub options: Options,
+    /// A checkpoint, as written: relative paths start from [`Suite::base`].
+    pub weights: Option<PathBuf>,
+}
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainSpec {
+    /// The trainer's name.
+    pub method: String,
+    /// The trainer's own options.
+    pub options: Options,
+}
+
+/// An attack entry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AttackSpec {
+    /// Its name in results; the kind unless given.
+    pub name: String,
+    /// The attack's name.
+    pub kind: String,
+    /// The attack's own options.
+    pub options: Options,
+}

@@ -1,0 +1,91 @@
+//! What gauntlet promises, one module a promise, in one binary, since each test binary links all of Burn.
+//!
+//! The harness is libtest's in all but one thing: whether a test is ignored is decided when it runs. Tests that want an adapter are
+//! listed as ignored where there is none; with `GAUNTLET_REQUIRE_ADAPTER=1` they must run.
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Lists the tests of a module, and those of the modules in brackets.
+macro_rules! promises {
+    ($([$($child:ident),* $(,)?])? $($name:ident),* $(,)?) => {
+        pub fn tests() -> Vec<crate::Promise> {
+            #[allow(unused_mut)]
+            let mut tests = vec![$(crate::Promise {
+                name: concat!(module_path!(), "::", stringify!($name)),
+                needs_adapter: false,
+                run: $name,
+            }),*];
+            $($(tests.extend($child::tests());)*)?
+            tests
+        }
+    };
+}
+
+#[path = "promises/adapter.rs"]
+mod adapter;
+#[path = "promises/attacks.rs"]
+mod attacks;
+#[path = "promises/bench_model.rs"]
+mod bench_model;
+#[path = "promises/data.rs"]
+mod data;
+#[path = "promises/devices.rs"]
+mod devices;
+#[path = "promises/engine.rs"]
+mod engine;
+#[path = "promises/kernels.rs"]
+mod kernels;
+#[path = "promises/numbers.rs"]
+mod numbers;
+#[path = "promises/reference.rs"]
+mod reference;
+#[path = "promises/report.rs"]
+mod report;
+#[path = "promises/runs.rs"]
+mod runs;
+#[path = "promises/store.rs"]
+mod store;
+#[path = "promises/suite.rs"]
+mod suite;
+#[path = "promises/training.rs"]
+mod training;
+
+/// A test.
+pub struct Promise {
+    /// What it promises.
+    pub name: &'static str,
+    /// Whether it runs on a graphics adapter.
+    pub needs_adapter: bool,
+    /// Panics where the promise is broken.
+    pub run: fn(),
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let required = std::env::var_os("GAUNTLET_REQUIRE_ADAPTER").is_some_and(|value| value == "1");
+    let adapter = required || gauntlet::device::list().iter().any(|adapter| adapter.index.is_some());
+    let modules = [
+        ("attacks", attacks::tests()),
+        ("data", data::tests()),
+        ("devices", devices::tests()),
+        ("engine", engine::tests()),
+        ("kernels", kernels::tests()),
+        ("numbers", numbers::tests()),
+        ("report", report::tests()),
+        ("runs", runs::tests()),
+        ("store", store::tests()),
+        ("suite", suite::tests()),
+        ("training", training::tests()),
+    ];
+    let trials = modules.into_iter().flat_map(|(module, tests)| tests.into_iter().map(move |test| (module, test))).map(|(module, test)| {
+        // A test that names its own module path keeps it, so that it can be run alone by that name.
+        let name = test.name.split_once("::").map_or_else(|| format!("{module}: {}", test.name), |(_, path)| path.to_owned());
+        let run = test.run;
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+        .with_ignored_flag(test.needs_adapter && !adapter)
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}

@@ -1,0 +1,132 @@
+//! What several tests attack: a linear model whose optimal perturbation is known, and a small network with random weights.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+use gauntlet::attack::{ATTACKS, random_key};
+use gauntlet::data::{self, Dataset, Request, synthetic};
+use gauntlet::engine::chain::{Chain, Walk};
+use gauntlet::engine::clean;
+use gauntlet::engine::drive::{Drive, Effort, Feed, send};
+use gauntlet::engine::judge::Judgement;
+use gauntlet::engine::oracle::Oracle;
+use gauntlet::evaluate::record::ExampleOutcomes;
+use gauntlet::model::{self, Blueprint, Classifier, Weights};
+use gauntlet::options::{Options, Value};
+use gauntlet::suite::parse_options;
+use gauntlet::threat::Norm;
+
+/// `count` examples of `classes` classes that a linear model separates with an l2 distance of `margin`.
+pub fn separable(classes: i64, count: i64, margin: f64) -> Dataset {
+    let options = [("classes", classes), ("height", 8), ("width", 8), ("count", count)];
+    let mut options: BTreeMap<String, Value> = options.map(|(name, value)| (name.into(), Value::Integer(value))).into();
+    options.insert("margin".into(), Value::Number(margin));
+    let split = "test".parse().unwrap();
+    data::load("synthetic", &Request { options: Options(options), split, ..Request::default() }).unwrap()
+}
+
+/// The linear model that separates [`separable`], its weights times `scale`.
+pub fn separator(data: &Dataset, scale: f32, device: &Device) -> Oracle {
+    let weights = synthetic::separator(data.classes, data.shape).unwrap().iter().map(|weight| scale * weight).collect();
+    let blueprint = Blueprint { options: &Options::default(), shape: data.shape, classes: data.classes, device };
+    let start = Classifier::new("linear", 0, &blueprint).unwrap();
+    let mut tensors = Weights::of(&start.network).0;
+    for (name, (shape, values)) in &mut tensors {
+        if name.ends_with("weight") {
+            assert_eq!(*shape, [data.classes, data.features()]);
+            *values = std::mem::take(&mut Vec::clone(&weights));
+        } else {
+            values.fill(0.0);
+        }
+    }
+    let network = model::load(start.network, &Weights(tensors), "the separator", device).unwrap();
+    Oracle::new(Classifier { network, ..start }, device.clone())
+}
+
+/// A network with the weights of its seed.
+pub fn untrained(architecture: &str, data: &Dataset, device: &Device) -> Oracle {
+    let row = model::MODELS.iter().find(|row| row.entry.name == architecture).unwrap();
+    let options = parse_options(&row.entry, "").unwrap();
+    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes, device };
+    Oracle::new(Classifier::new(architecture, 7, &blueprint).unwrap(), device.clone())
+}
+
+/// Labels as the model itself decides, so that every example is rightly classified.
+pub fn relabelled(mut data: Dataset, oracle: &Oracle) -> Dataset {
+    let tensor = send(&data, oracle.device());
+    data.labels = clean::decide(oracle, &tensor, 16).unwrap().iter().map(|clean| clean.prediction).collect();
+    data
+}
+
+/// How a series is run in a test.
+#[derive(Clone)]
+pub struct Trial<'a> {
+    pub kind: &'a str,
+    pub options: &'a str,
+    pub norm: Norm,
+    pub epsilons: &'a [f64],
+    pub walk: Walk,
+    pub slots: usize,
+    pub cadence: usize,
+}
+
+/// Hands out the examples at `positions` and collects what became of them.
+pub struct Collect {
+    pub waiting: Vec<Chain>,
+    pub outcomes: BTreeMap<u32, ExampleOutcomes>,
+}
+
+impl Feed for Collect {
+    fn take(&mut self) -> Option<Chain> {
+        self.waiting.pop()
+    }
+
+    fn wants_point(&self, _chain: &Chain) -> bool {
+        false
+    }
+
+    fn point(&mut self, _chain: &Chain, _judgement: Judgement) {}
+
+    fn finish(&mut self, chain: Chain) -> gauntlet::Result<()> {
+        assert!(self.outcomes.insert(chain.example, chain.outcomes()).is_none(), "an example finished twice");
+        Ok(())
+    }
+}
+
+/// Runs a series over the examples at `positions`, the last first.
+pub fn attack(trial: &Trial, oracle: &Oracle, data: &Dataset, positions: &[usize]) -> (BTreeMap<u32, ExampleOutcomes>, Effort) {
+    attack_tensor(trial, oracle, data, &send(data, oracle.device()), positions)
+}
+
+/// As [`attack`], on pixels that the data need not have.
+pub fn attack_tensor(
+    trial: &Trial,
+    oracle: &Oracle,
+    data: &Dataset,
+    pixels: &Tensor<2>,
+    positions: &[usize],
+) -> (BTreeMap<u32, ExampleOutcomes>, Effort) {
+    let row = ATTACKS.iter().find(|row| row.entry.name == trial.kind).unwrap();
+    let options = parse_options(&row.entry, trial.options).unwrap();
+    (row.check)(&options).unwrap();
+    let attack = (row.build)(&options);
+    let chain = |&at: &usize| {
+        let mut chain = Chain::new(at, data.ids[at], data.labels[at], trial.walk, attack.restarts(), trial.epsilons);
+        if let gauntlet::attack::Goal::Targeted(target) = attack.goal() {
+            chain.target = target.pick(chain.label, &vec![0.0; data.classes], [0, 0], chain.example);
+        }
+        chain
+    };
+    let mut feed = Collect { waiting: positions.iter().map(chain).collect(), outcomes: BTreeMap::new() };
+    let drive = Drive {
+        oracle,
+        data: pixels,
+        attack: &*attack,
+        norm: trial.norm,
+        key: random_key(0, trial.kind, trial.norm, &options),
+        slots: trial.slots,
+        cadence: trial.cadence,
+    };
+    let effort = drive.run(&mut feed).unwrap();
+    (feed.outcomes, effort)
+}

@@ -1,0 +1,228 @@
+//! The engine: what becomes of a row does not depend on slots beside it, on order or on cadence; sweeps agree; a NaN fails its own row.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gauntlet::data::Dataset;
+use gauntlet::engine::chain::{Chain, End, NextRow, Walk, Word};
+use gauntlet::engine::drive::send;
+use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, Settled, Verdict};
+use gauntlet::threat::Norm;
+
+use super::bench_model::{Trial, attack, attack_tensor, relabelled, separable, separator, untrained};
+use crate::Promise;
+
+pub fn tests() -> Vec<Promise> {
+    let plain = |name, run| Promise { name, needs_adapter: false, run };
+    let on_gpu = |name, run| Promise { name, needs_adapter: true, run };
+    vec![
+        plain("a row's outcome does not depend on order, company or cadence, to the bit", order_does_not_matter),
+        plain("a descending sweep agrees with the exhaustive one and costs a fraction of it", sweeps_agree),
+        plain("a NaN and an infinity fail their own rows alone", a_nan_fails_its_row),
+        on_gpu("on the adapter a NaN and an infinity fail their own rows alone", a_nan_fails_its_row_on_the_adapter),
+        on_gpu("the CPU and the adapter agree on every example", devices_agree),
+        plain("a chain goes down from the largest epsilon and infers below a survival", chains_descend),
+        plain("a break at a small distance settles every epsilon above it", breaks_settle_above),
+        plain("a refused claim is a survival, and what it had settled is run", refusals_are_run),
+        plain("a chain's outcome does not depend on when the judge speaks", words_may_come_late),
+        plain("a failed row says nothing of other epsilons", failures_infer_nothing),
+    ]
+}
+
+const EPSILONS: [f64; 8] = [0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3];
+
+fn series<'a>(kind: &'a str, options: &'a str, walk: Walk) -> Trial<'a> {
+    Trial { kind, options, norm: Norm::Linf, epsilons: &EPSILONS, walk, slots: 8, cadence: 1 }
+}
+
+fn small_cnn(device: &Device) -> (gauntlet::engine::oracle::Oracle, Dataset) {
+    let data = separable(4, 30, 0.3);
+    let oracle = untrained("small-cnn", &data, device);
+    let data = relabelled(data, &oracle);
+    (oracle, data)
+}
+
+fn order_does_not_matter() {
+    let (oracle, data) = small_cnn(&Device::flex());
+    let forwards: Vec<usize> = (0..data.len()).collect();
+    let backwards: Vec<usize> = forwards.iter().rev().copied().collect();
+    for (kind, options) in [("pgd", "steps = 7"), ("mi-fgsm", ""), ("fgsm", ""), ("noise", "draws = 9")] {
+        let trial = series(kind, options, Walk::Descending);
+        let (first, _) = attack(&trial, &oracle, &data, &forwards);
+        let (second, _) = attack(&trial, &oracle, &data, &backwards);
+        let (late, _) = attack(&Trial { cadence: 3, ..trial.clone() }, &oracle, &data, &forwards);
+        let mut halves = attack(&trial, &oracle, &data, &forwards[..13]).0;
+        halves.extend(attack(&trial, &oracle, &data, &forwards[13..]).0);
+        for (other, what) in [(second, "reversed"), (late, "with flags read late"), (halves, "in two parts")] {
+            assert_eq!(first, other, "{kind} {what}");
+        }
+        let broken = count(&first, Verdict::Broken);
+        assert!(broken > 0 && broken < first.len() * (EPSILONS.len() - 1), "{kind}: the case says nothing: {broken} broken");
+    }
+}
+
+fn count(outcomes: &BTreeMap<u32, ExampleOutcomes>, verdict: Verdict) -> usize {
+    outcomes.values().flat_map(|outcomes| &outcomes.outcomes).filter(|outcome| outcome.verdict == verdict).count()
+}
+
+fn cost(outcomes: &BTreeMap<u32, ExampleOutcomes>, at: impl Fn(usize) -> bool) -> u32 {
+    let stops = outcomes.values().flat_map(|outcomes| outcomes.outcomes.iter().enumerate());
+    stops.filter(|(index, _)| at(*index)).map(|(_, outcome)| outcome.forwards + outcome.backwards).sum()
+}
+
+fn sweeps_agree() {
+    let (oracle, data) = small_cnn(&Device::flex());
+    let positions: Vec<usize> = (0..data.len()).collect();
+    let (descending, _) = attack(&series("pgd", "", Walk::Descending), &oracle, &data, &positions);
+    let (each, _) = attack(&series("pgd", "", Walk::Each), &oracle, &data, &positions);
+    for at in 0..EPSILONS.len() {
+        let robust = |outcomes: &BTreeMap<u32, ExampleOutcomes>| {
+            outcomes.values().filter(|outcomes| outcomes.outcomes[at].verdict == Verdict::Survived).count()
+        };
+        assert!(robust(&descending).abs_diff(robust(&each)) <= 1, "epsilon {}", EPSILONS[at]);
+    }
+    let dearest = (0..EPSILONS.len()).map(|index| cost(&each, |at| at == index)).max().unwrap();
+    let whole = cost(&descending, |_| true);
+    assert!(f64::from(whole) <= 2.2 * f64::from(dearest), "{whole} propagations for the sweep, {dearest} for its dearest epsilon");
+}
+
+fn with_planted_nan(device: &Device) {
+    let data = separable(2, 12, 0.3);
+    let oracle = separator(&data, 5.0, device);
+    let mut pixels = data.images.clone();
+    pixels[3 * data.features() + 5] = f32::NAN;
+    pixels[7 * data.features()] = f32::INFINITY;
+    let planted = Tensor::from_data(TensorData::new(pixels, [data.len(), data.features()]), device);
+    let positions: Vec<usize> = (0..data.len()).collect();
+    for kind in ["pgd", "mi-fgsm", "fgsm", "noise"] {
+        for norm in [Norm::Linf, Norm::L2] {
+            let trial = Trial { norm, ..series(kind, "", Walk::Descending) };
+            let (sound, _) = attack_tensor(&trial, &oracle, &data, &send(&data, device), &positions);
+            let (ill, _) = attack_tensor(&trial, &oracle, &data, &planted, &positions);
+            for (at, id) in data.ids.iter().enumerate() {
+                if at == 3 || at == 7 {
+                    let failed = ill[id].outcomes[1..].iter().all(|outcome| outcome.verdict == Verdict::Failed);
+                    assert!(failed, "{kind} {}: example {id}: {:?}", norm.name(), ill[id].outcomes);
+                } else {
+                    assert_eq!(ill[id], sound[id], "{kind} {}: example {id} is not itself any more", norm.name());
+                }
+            }
+        }
+    }
+}
+
+fn a_nan_fails_its_row() {
+    with_planted_nan(&Device::flex());
+}
+
+fn a_nan_fails_its_row_on_the_adapter() {
+    with_planted_nan(&super::adapter::device());
+}
+
+fn devices_agree() {
+    let (cpu, data) = small_cnn(&Device::flex());
+    let (gpu, _) = small_cnn(&super::adapter::device());
+    let positions: Vec<usize> = (0..data.len()).collect();
+    let mut differ = 0;
+    let mut all = 0;
+    for (kind, options) in [("pgd", "steps = 5"), ("mi-fgsm", "steps = 5"), ("fgsm", ""), ("noise", "draws = 5")] {
+        let trial = series(kind, options, Walk::Each);
+        let (here, _) = attack(&trial, &cpu, &data, &positions);
+        let (there, _) = attack(&Trial { cadence: 4, ..trial }, &gpu, &data, &positions);
+        for (id, outcomes) in &here {
+            for (a, b) in outcomes.outcomes.iter().zip(&there[id].outcomes) {
+                all += 1;
+                differ += usize::from(a.verdict != b.verdict);
+            }
+        }
+    }
+    assert!(differ * 100 <= all, "{differ} of {all} verdicts differ");
+}
+
+fn chain(walk: Walk, restarts: u32) -> Chain {
+    Chain::new(0, 9, 1, walk, restarts, &[0.0, 0.1, 0.2, 0.3])
+}
+
+fn run(chain: &mut Chain, expected: usize, end: End) {
+    let row = chain.next_row().expect("there is a row to run");
+    assert_eq!(row.epsilon, expected);
+    chain.record(row, end, 3, 2);
+}
+
+fn verdicts(chain: &Chain) -> Vec<(Verdict, Settled)> {
+    chain.outcomes().outcomes.iter().map(|outcome| (outcome.verdict, outcome.settled)).collect()
+}
+
+const CLEAN: (Verdict, Settled) = (Verdict::Survived, Settled::Clean);
+
+fn chains_descend() {
+    let mut chain = chain(Walk::Descending, 1);
+    run(&mut chain, 3, End::Claimed { distance: 0.3 });
+    run(&mut chain, 2, End::Survived);
+    assert_eq!(chain.next_row(), None);
+    assert!(!chain.resolve(), "a claim waits for the judge");
+    chain.judged(3, Word::Broken(0.3));
+    assert!(chain.resolve());
+    let inferred = (Verdict::Survived, Settled::Inferred);
+    assert_eq!(verdicts(&chain), [CLEAN, inferred, (Verdict::Survived, Settled::Attack), (Verdict::Broken, Settled::Attack)]);
+    let outcomes = chain.outcomes().outcomes;
+    assert_eq!(outcomes[1], Outcome { verdict: Verdict::Survived, settled: Settled::Inferred, distance: None, forwards: 0, backwards: 0 });
+    assert_eq!((outcomes[3].forwards, outcomes[3].backwards, outcomes[3].distance), (3, 2, Some(0.3)));
+}
+
+fn breaks_settle_above() {
+    let mut chain = chain(Walk::Descending, 1);
+    run(&mut chain, 3, End::Claimed { distance: 0.1 });
+    // 0.1 in single precision is above 0.1 by less than the tolerance.
+    assert_eq!(chain.next_row(), None);
+    chain.judged(3, Word::Broken(0.1));
+    assert!(chain.resolve());
+    let within = (Verdict::Broken, Settled::Distance);
+    assert_eq!(verdicts(&chain), [CLEAN, within, within, (Verdict::Broken, Settled::Attack)]);
+}
+
+fn refusals_are_run() {
+    let mut chain = chain(Walk::Descending, 1);
+    run(&mut chain, 3, End::Claimed { distance: 0.15 });
+    run(&mut chain, 1, End::Survived);
+    chain.judged(3, Word::Refused);
+    assert!(!chain.resolve(), "0.2 is open again");
+    run(&mut chain, 2, End::Claimed { distance: 0.2 });
+    chain.judged(2, Word::Broken(0.2));
+    assert!(chain.resolve());
+    let survived = (Verdict::Survived, Settled::Attack);
+    assert_eq!(verdicts(&chain), [CLEAN, survived, (Verdict::Broken, Settled::Attack), survived]);
+}
+
+fn words_may_come_late() {
+    let play = |early: bool| {
+        let mut chain = chain(Walk::Descending, 2);
+        run(&mut chain, 3, End::Claimed { distance: 0.15 });
+        if early {
+            chain.judged(3, Word::Refused);
+        }
+        run(&mut chain, 1, End::Survived);
+        run(&mut chain, 1, End::Claimed { distance: 0.1 });
+        if !early {
+            chain.judged(3, Word::Refused);
+        }
+        chain.judged(1, Word::Broken(0.1));
+        assert!(!chain.resolve(), "the refused row has a restart left");
+        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, restart: 1 }));
+        run(&mut chain, 3, End::Survived);
+        assert!(chain.resolve());
+        chain.outcomes()
+    };
+    assert_eq!(play(true), play(false));
+}
+
+fn failures_infer_nothing() {
+    let mut chain = chain(Walk::Descending, 1);
+    run(&mut chain, 3, End::Failed);
+    run(&mut chain, 2, End::Claimed { distance: 0.2 });
+    chain.judged(2, Word::Failed);
+    run(&mut chain, 1, End::Survived);
+    assert!(chain.resolve());
+    let failed = (Verdict::Failed, Settled::Attack);
+    assert_eq!(verdicts(&chain), [CLEAN, (Verdict::Survived, Settled::Attack), failed, failed]);
+}
