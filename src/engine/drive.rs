@@ -284,8 +284,7 @@ impl Loop<'_, '_> {
                 BROKEN => {
                     active.pending += 1;
                     claims.push((slot, self.claim(&seat)));
-                    let at = 4 * slot;
-                    End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[at + norm])) }
+                    End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
                 }
                 SURVIVED => End::Survived,
                 _ => End::Failed,
@@ -324,6 +323,7 @@ impl Loop<'_, '_> {
             let active = self.active.get_mut(&number).expect("a chain with a claim is not finished");
             let word = match judgement {
                 Judgement { failed: true, .. } => Word::Failed,
+                Judgement { distances, .. } if !under(self.drive.norm, &distances).is_finite() => Word::Failed,
                 Judgement { broken: true, distances, .. } => Word::Broken(under(self.drive.norm, &distances)),
                 _ => Word::Refused,
             };
