@@ -24,14 +24,16 @@ pub(super) const ROW: AttackRow = AttackRow {
     build: |options| Box::new(Fgsm::new(options)),
 };
 
-struct Fgsm {
-    goal: Goal,
-    flags: u32,
+/// One step of epsilon.
+pub(super) struct Fgsm {
+    pub(super) goal: Goal,
+    /// Loss and goal, as in [`crate::kernel::row`].
+    pub(super) flags: u32,
 }
 
 impl Fgsm {
     fn new(options: &Options) -> Self {
-        Self { goal: goal::goal(options), flags: goal::flags(options) | LAST }
+        Self { goal: goal::goal(options), flags: goal::flags(options) }
     }
 }
 
@@ -42,7 +44,7 @@ impl Attack for Fgsm {
 
     fn plan(&self, epsilon: f32, kept: bool) -> RowPlan {
         let (start, steps) = if kept { (START_KEPT, 0) } else { (START_ORIGIN, 1) };
-        RowPlan { step_size: epsilon, steps, start, flags: self.flags, decay: 0.0 }
+        RowPlan { step_size: epsilon, steps, start, flags: self.flags | LAST, decay: 0.0 }
     }
 
     fn runs_every_epsilon(&self) -> bool {

@@ -4,6 +4,7 @@
 
 use burn::tensor::Tensor;
 
+use super::fgsm::Fgsm;
 use super::goal::{self, GOAL, Goal, LOSS, TARGET};
 use super::step::{STEP, STEP_RELATIVE, StepSize, one_step};
 use super::{Attack, AttackRow, RowPlan};
@@ -59,6 +60,10 @@ impl Attack for MiFgsm {
 
     fn plan(&self, epsilon: f32, _kept: bool) -> RowPlan {
         RowPlan { step_size: self.step.at(epsilon), steps: self.steps, start: START_ORIGIN, flags: self.flags, decay: self.decay }
+    }
+
+    fn scout(&self) -> Option<Box<dyn Attack>> {
+        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags }))
     }
 
     fn start(&self, slots: &mut Slots) {

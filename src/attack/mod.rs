@@ -64,6 +64,11 @@ pub trait Attack: Send + Sync {
         false
     }
 
+    /// A cheap attack with the same goal, whose first look says at which epsilon a descending sweep had best begin.
+    fn scout(&self) -> Option<Box<dyn Attack>> {
+        None
+    }
+
     /// Places fresh rows, before the forward pass.
     fn start(&self, slots: &mut Slots);
 

@@ -4,6 +4,7 @@
 
 use burn::tensor::Tensor;
 
+use super::fgsm::Fgsm;
 use super::goal::{self, GOAL, Goal, LOSS, TARGET};
 use super::step::{STEP, STEP_RELATIVE, StepSize, one_step};
 use super::{Attack, AttackRow, RowPlan};
@@ -85,6 +86,10 @@ impl Attack for Pgd {
     fn restarts(&self) -> u32 {
         // Without a random start every restart would find the same.
         if self.random_start { self.restarts } else { 1 }
+    }
+
+    fn scout(&self) -> Option<Box<dyn Attack>> {
+        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags }))
     }
 
     fn start(&self, slots: &mut Slots) {

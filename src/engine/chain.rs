@@ -12,6 +12,8 @@ pub enum Walk {
     Descending,
     /// Every epsilon by itself.
     Each,
+    /// Halving: a break settles what lies above, a survival what lies below. For a rough first look, not for results.
+    Bisect,
 }
 
 /// The next row of a chain.
@@ -83,6 +85,7 @@ pub struct Chain {
     restarts: u32,
     epsilons: Vec<f64>,
     stops: Vec<Stop>,
+    first: Option<usize>,
 }
 
 impl Chain {
@@ -92,7 +95,17 @@ impl Chain {
         let clean = Mark::Settled { verdict: Verdict::Survived, by: Settled::Clean, distance: None };
         let stop = |&epsilon: &f64| Stop { mark: if epsilon == 0.0 { clean } else { Mark::Open }, restart: 0, forwards: 0, backwards: 0 };
         let stops = epsilons.iter().map(stop).collect();
-        Self { position, example, label, target: label, walk, restarts, epsilons: epsilons.to_vec(), stops }
+        Self { position, example, label, target: label, walk, restarts, epsilons: epsilons.to_vec(), stops, first: None }
+    }
+
+    /// Begins at an epsilon that a first look says breaks, instead of at the largest; what the look cost is booked there. Where the look
+    /// is right the larger epsilons are settled by that break; where it is wrong the chain goes down from the largest all the same.
+    #[must_use]
+    pub fn begin_at(mut self, epsilon: usize, forwards: u32, backwards: u32) -> Self {
+        self.first = Some(epsilon);
+        self.stops[epsilon].forwards += forwards;
+        self.stops[epsilon].backwards += backwards;
+        self
     }
 
     /// Radius of an epsilon of the series.
@@ -100,9 +113,16 @@ impl Chain {
         self.epsilons[index]
     }
 
-    /// The row to run next: the largest epsilon that nothing has settled. `None` where there is none at present.
+    /// The row to run next: the largest epsilon that nothing has settled, or the one to begin at. `None` where there is none at present.
     pub fn next_row(&self) -> Option<NextRow> {
-        let epsilon = self.stops.iter().rposition(|stop| stop.mark == Mark::Open)?;
+        let open = |&at: &usize| self.stops[at].mark == Mark::Open;
+        let epsilon = match self.walk {
+            Walk::Bisect => {
+                let left: Vec<usize> = (0..self.stops.len()).filter(open).collect();
+                left.get(left.len() / 2).copied()
+            }
+            Walk::Descending | Walk::Each => self.first.filter(open).or_else(|| (0..self.stops.len()).rfind(open)),
+        }?;
         Some(NextRow { epsilon, restart: self.stops[epsilon].restart })
     }
 
@@ -116,15 +136,18 @@ impl Chain {
             End::Survived if stop.restart + 1 < self.restarts => stop.restart += 1,
             End::Survived => {
                 stop.mark = settled(Verdict::Survived, Settled::Attack);
-                if self.walk == Walk::Descending {
+                if self.walk != Walk::Each {
                     self.turn_open(|at, _| at < row.epsilon, settled(Verdict::Survived, Settled::Inferred));
                 }
             }
             End::Claimed { distance } => {
                 stop.mark = Mark::Claimed(None);
-                if self.walk == Walk::Descending {
-                    let reach = f64::from(distance) - TOLERANCE;
-                    self.turn_open(|_, epsilon| epsilon >= reach, Mark::Within { claim: row.epsilon, distance });
+                let within = Mark::Within { claim: row.epsilon, distance };
+                let reach = f64::from(distance) - TOLERANCE;
+                match self.walk {
+                    Walk::Descending => self.turn_open(|_, epsilon| epsilon >= reach, within),
+                    Walk::Bisect => self.turn_open(|at, _| at > row.epsilon, within),
+                    Walk::Each => {}
                 }
             }
         }

@@ -147,12 +147,12 @@ impl Loop<'_, '_> {
     fn admit(&mut self) -> Result<()> {
         let mut index = vec![-1; self.drive.slots];
         let mut changed = false;
-        for slot in 0..self.drive.slots {
+        for (slot, index) in index.iter_mut().enumerate() {
             if self.seats[slot].is_some() {
                 continue;
             }
             let Some(number) = self.next_chain()? else { break };
-            index[slot] = self.active[&number].chain.position as i32;
+            *index = self.active[&number].chain.position as i32;
             self.seats[slot] = self.seat(number, false);
             changed = true;
         }

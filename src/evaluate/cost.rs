@@ -18,6 +18,16 @@ pub struct Cost {
     pub capacity: u64,
 }
 
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.device_forwards += other.device_forwards;
+        self.device_backwards += other.device_backwards;
+        self.active += other.active;
+        self.capacity += other.capacity;
+    }
+}
+
 /// What a run cost so far, over all the times that it was continued.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spent {

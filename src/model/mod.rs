@@ -47,6 +47,7 @@ pub const MODELS: &[ModelRow] = &[linear::ROW, mlp::ROW, small_cnn::ROW];
 
 /// The network of an architecture.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a defence, never a list of them")]
 pub enum Network {
     /// One affine map.
     Linear(Linear),

@@ -1,6 +1,6 @@
 //! A run: devices, defences, series, audits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +35,9 @@ const AUDITED_LEAST: usize = 50;
 
 /// A word of the random counter that no row uses: restarts stay far below it.
 const AUDIT_STREAM: u32 = u32::MAX - 1;
+
+/// With fewer epsilons a first look costs more than it saves.
+const LOOK_FROM: usize = 4;
 
 /// Rows at once where nobody says otherwise. More do not make the CPU faster, and fewer are full for longer when the examples run out.
 const CPU_SLOTS: usize = 64;
@@ -316,6 +319,13 @@ impl Run<'_> {
     }
 }
 
+/// What a first look at an example came to.
+struct Look {
+    epsilon: usize,
+    forwards: u32,
+    backwards: u32,
+}
+
 /// One series under way.
 struct Job<'a> {
     run: &'a Run<'a>,
@@ -353,10 +363,38 @@ impl Job<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        let cost = self.schedule(workers, &left, &|position| self.chain(position, walk, self.epsilons), &sink)?;
+        let (looks, looking) = if walk == Walk::Descending { self.look(workers, &left)? } else { Default::default() };
+        let chain = |position: usize| {
+            let chain = self.chain(position, walk, self.epsilons);
+            match looks.get(&chain.example) {
+                Some(look) => chain.begin_at(look.epsilon, look.forwards, look.backwards),
+                None => chain,
+            }
+        };
+        let mut cost = self.schedule(self.attack, workers, &left, &chain, &sink)?;
+        cost += looking;
         tracing::info!(defence = %self.key.defence, attack = %self.key.attack, norm = self.key.norm.name(), seconds = cost.seconds, "series ended");
         // The rows are there already; this books what the devices did.
         store.commit_chunk(self.key, workers[0].info, &[], &cost)
+    }
+
+    /// A cheap attack's first look at where each example breaks, by example. An example that it does not break begins at the largest epsilon.
+    fn look(&self, workers: &[Worker], positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
+        let Some(scout) = self.attack.scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
+        let found = Collected::default();
+        let chain = |position| self.chain(position, Walk::Bisect, self.epsilons);
+        let cost = self.schedule(&*scout, workers, positions, &chain, &found)?;
+        let look = |outcomes: ExampleOutcomes| {
+            let sum = |of: fn(&Outcome) -> u32| outcomes.outcomes.iter().map(of).sum();
+            let first = outcomes.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
+            let look = Look {
+                epsilon: first.unwrap_or(self.epsilons.len() - 1),
+                forwards: sum(|outcome| outcome.forwards),
+                backwards: sum(|outcome| outcome.backwards),
+            };
+            (outcomes.example, look)
+        };
+        Ok((found.take().into_iter().map(look).collect(), cost))
     }
 
     /// Writes down the examples that need no attack: the clean decision on them is wrong already.
@@ -400,12 +438,8 @@ impl Job<'_> {
             }
             let epsilon = self.epsilons[index];
             let found = Collected::default();
-            let spent = self.schedule(workers, &round, &|position| self.chain(position, Walk::Each, &[epsilon]), &found)?;
-            cost.seconds += spent.seconds;
-            cost.device_forwards += spent.device_forwards;
-            cost.device_backwards += spent.device_backwards;
-            cost.active += spent.active;
-            cost.capacity += spent.capacity;
+            let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
+            cost += self.schedule(self.attack, workers, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -415,10 +449,17 @@ impl Job<'_> {
         Ok((audits, cost))
     }
 
-    fn schedule(&self, workers: &[Worker], positions: &[usize], chain: &(dyn Fn(usize) -> Chain + Sync), sink: &dyn Sink) -> Result<Cost> {
+    fn schedule(
+        &self,
+        attack: &dyn Attack,
+        workers: &[Worker],
+        positions: &[usize],
+        chain: &(dyn Fn(usize) -> Chain + Sync),
+        sink: &dyn Sink,
+    ) -> Result<Cost> {
         let series = Series {
             key: self.key,
-            attack: self.attack,
+            attack,
             random: self.random,
             data: &self.run.resolved.data,
             chain,

@@ -27,6 +27,8 @@ pub fn tests() -> Vec<Promise> {
         plain("a refused claim is a survival, and what it had settled is run", refusals_are_run),
         plain("a chain's outcome does not depend on when the judge speaks", words_may_come_late),
         plain("a failed row says nothing of other epsilons", failures_infer_nothing),
+        plain("a chain that begins where a first look says comes to the same, right or wrong the look", looks_change_nothing),
+        plain("halving finds the smallest epsilon that breaks", halving_finds_the_break),
     ]
 }
 
@@ -76,11 +78,11 @@ fn sweeps_agree() {
     let positions: Vec<usize> = (0..data.len()).collect();
     let (descending, _) = attack(&series("pgd", "", Walk::Descending), &oracle, &data, &positions);
     let (each, _) = attack(&series("pgd", "", Walk::Each), &oracle, &data, &positions);
-    for at in 0..EPSILONS.len() {
+    for (at, epsilon) in EPSILONS.iter().enumerate() {
         let robust = |outcomes: &BTreeMap<u32, ExampleOutcomes>| {
             outcomes.values().filter(|outcomes| outcomes.outcomes[at].verdict == Verdict::Survived).count()
         };
-        assert!(robust(&descending).abs_diff(robust(&each)) <= 1, "epsilon {}", EPSILONS[at]);
+        assert!(robust(&descending).abs_diff(robust(&each)) <= 1, "epsilon {epsilon}");
     }
     let dearest = (0..EPSILONS.len()).map(|index| cost(&each, |at| at == index)).max().unwrap();
     let whole = cost(&descending, |_| true);
@@ -240,4 +242,44 @@ fn failures_infer_nothing() {
     assert!(chain.resolve());
     let failed = (Verdict::Failed, Settled::Attack);
     assert_eq!(verdicts(&chain), [CLEAN, (Verdict::Survived, Settled::Attack), failed, failed]);
+}
+
+/// Walks a chain to its end against an example that breaks at `breaks` and above; gives outcomes and the epsilons that were run.
+fn walk(mut chain: Chain, breaks: usize) -> (Vec<Verdict>, Vec<usize>) {
+    let mut ran = Vec::new();
+    while !chain.resolve() {
+        let NextRow { epsilon, .. } = chain.next_row().expect("an unsettled chain has a row to run");
+        ran.push(epsilon);
+        let distance = [0.0, 0.1, 0.2, 0.3][epsilon];
+        run(&mut chain, epsilon, if epsilon >= breaks { End::Claimed { distance } } else { End::Survived });
+        if epsilon >= breaks {
+            chain.judged(epsilon, Word::Broken(distance));
+        }
+    }
+    (verdicts(&chain).into_iter().map(|(verdict, _)| verdict).collect(), ran)
+}
+
+fn looks_change_nothing() {
+    for breaks in 1..=4 {
+        let (plain, _) = walk(chain(Walk::Descending, 1), breaks);
+        for look in 1..4 {
+            let (looked, ran) = walk(chain(Walk::Descending, 1).begin_at(look, 6, 1), breaks);
+            assert_eq!(looked, plain, "breaks at {breaks}, looked at {look}");
+            assert_eq!(ran[0], look);
+        }
+        if breaks < 4 {
+            let rows = walk(chain(Walk::Descending, 1).begin_at(breaks, 6, 1), breaks).1.len();
+            assert_eq!(rows, if breaks == 1 { 1 } else { 2 }, "a look that is right leaves one break and one survival");
+        }
+    }
+    let outcomes = chain(Walk::Descending, 1).begin_at(2, 6, 1);
+    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, restart: 0 }));
+}
+
+fn halving_finds_the_break() {
+    for breaks in 1..=4 {
+        let (verdicts, ran) = walk(chain(Walk::Bisect, 1), breaks);
+        assert_eq!(verdicts.iter().position(|&verdict| verdict == Verdict::Broken).unwrap_or(4), breaks);
+        assert!(ran.len() <= 2, "{ran:?}");
+    }
 }

@@ -17,6 +17,7 @@ promises! {
     a_changed_suite_is_refused_and_fresh_replaces_it,
     the_shipped_suites_are_sound,
     lists_and_plans_are_printed,
+    a_sweep_over_eight_epsilons_costs_less_than_two_of_them_and_draws_the_same_curve,
 }
 
 const SUITE: &str = r#"
@@ -228,4 +229,32 @@ fn lists_and_plans_are_printed() {
     let plan: Value = serde_json::from_slice(&bench.run(&["plan", "suite.toml", "--json"]).stdout).unwrap();
     assert_eq!(plan["plan"]["cells"].as_array().unwrap().len(), 8);
     assert!(ends(&bench.run(&["devices"]), 0).contains("cpu"));
+}
+
+fn a_sweep_over_eight_epsilons_costs_less_than_two_of_them_and_draws_the_same_curve() {
+    let quick = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/quick.toml")).unwrap();
+    let bench = Bench::new(&quick);
+    let fewer = ["--limit", "120", "--set", "defence.pgd-trained.train.epochs=4", "--weights", "weights"];
+    ends(&bench.run_to("descending", &fewer), 0);
+    ends(&bench.run_to("exhaustive", &[&fewer[..], &["--set", "threat.linf.sweep=exhaustive"]].concat()), 0);
+    let (descending, exhaustive) = (bench.results("descending"), bench.results("exhaustive"));
+    let of = |results: &Value, defence: &str| -> Vec<(f64, u64)> {
+        let cells = results["cells"].as_array().unwrap().iter();
+        let cells = cells.filter(|cell| cell["attack"] == "pgd" && cell["defence"] == defence);
+        let figures = |cell: &Value| {
+            let cost = cell["forwards"].as_u64().unwrap() + cell["backwards"].as_u64().unwrap();
+            (cell["robust_accuracy"].as_f64().unwrap(), cost)
+        };
+        cells.map(figures).collect()
+    };
+    for defence in ["undefended", "pgd-trained"] {
+        let (down, each) = (of(&descending, defence), of(&exhaustive, defence));
+        assert_eq!((down.len(), each.len()), (8, 8));
+        for (a, b) in down.iter().zip(&each) {
+            assert!((a.0 - b.0).abs() <= 1.0 / 120.0 + 1e-9, "{defence}: {down:?} {each:?}");
+        }
+        let sweep: u64 = down.iter().map(|(_, cost)| cost).sum();
+        let dearest = each.iter().map(|(_, cost)| *cost).max().unwrap();
+        assert!(sweep as f64 <= 1.8 * dearest as f64, "{defence}: {sweep} against {dearest}");
+    }
 }
