@@ -102,18 +102,39 @@ pub fn main() -> u8 {
         }
     };
     stop_on_interrupt();
-    let result = match arguments.command {
+    quiet_panics();
+    let carried_out = std::panic::catch_unwind(|| carry_out(arguments.command));
+    carried_out.unwrap_or_else(|panic| Err(bug(&*panic))).unwrap_or_else(|error| fail(&error))
+}
+
+fn carry_out(command: Command) -> Result<u8> {
+    match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Devices { json } => devices::run(json).map(|()| 0),
         Command::List(arguments) => list::run(&arguments).map(|()| 0),
         Command::Train(arguments) => train::run(&arguments).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments),
-    };
-    result.unwrap_or_else(|error| fail(&error))
+    }
+}
+
+/// Panics become errors where they are caught, with a message and a way out; what they would print comes on top only for who asks for
+/// backtraces. Drivers' and Burn's own threads panic too.
+fn quiet_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
+    }
+}
+
+fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::device(format!("gauntlet met a bug of its own: {}", text.unwrap_or("it gave no reason")))
+        .help("what was done is kept; please report it, with what RUST_BACKTRACE=1 prints")
 }
 
 fn fail(error: &Error) -> u8 {
+    // Nothing else sets a handler, and the default one would do too.
+    let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().width(120).build())));
     eprintln!("{:?}", miette::Report::new(error.clone()));
     error.exit_code()
 }

@@ -17,7 +17,7 @@ pub struct Arguments {
     suite: SuiteArguments,
     #[command(flatten)]
     device: DeviceArguments,
-    /// The run's folder; by default runs/<suite name>
+    /// The run's folder; by default runs/NAME, after the suite's file
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Where trained weights are kept and found; by default `weights` beside the run's folder

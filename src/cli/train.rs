@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Train only the defence of this name
     #[arg(long, value_name = "NAME")]
     defence: Option<String>,
-    /// Where the weights go, one <defence>.safetensors each
+    /// Where the weights go, a file each, after the defence
     #[arg(long, default_value = "weights", value_name = "DIR")]
     out: PathBuf,
     /// Print nothing but errors

@@ -1,6 +1,6 @@
 //! Defences: models with whatever stands in front of or behind them; so far, ways of training.
 //!
-//! [`TRAINERS`] is the table: a training method is one file and one row. The loop in [`training`] is shared; a method says which attack
+//! [`TRAINERS`] is the table: a training method is one file and one row. The loop is shared; a method says which attack
 //! makes the training examples.
 
 mod craft;
@@ -16,7 +16,7 @@ use crate::threat::Norm;
 
 pub use craft::craft;
 pub use prepare::{Prepared, Workshop, prepare};
-pub use training::{Epoch, Progress, Trainee, train};
+pub use training::{Progress, Trainee, train};
 
 /// The attack inside a training loop.
 pub struct Inner {

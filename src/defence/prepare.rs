@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::training::{Epoch, Progress, Trainee, train};
+use super::training::{Progress, Trainee, train};
 use super::{TRAINERS, TrainerRow};
 use crate::data::Dataset;
+use crate::evaluate::record::Epoch;
 use crate::model::{self, Blueprint, Classifier, Weights};
 use crate::store::write_atomic;
 use crate::suite::{DefenceSpec, TrainSpec};

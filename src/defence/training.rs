@@ -8,13 +8,13 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use serde::{Deserialize, Serialize};
 
 use super::craft::craft;
 use super::schedule::Schedule;
 use super::{Inner, TrainerRow};
 use crate::data::Dataset;
 use crate::engine::oracle::{Oracle, read_matrix};
+use crate::evaluate::record::Epoch;
 use crate::kernel::random::philox;
 use crate::model::Classifier;
 use crate::options::Options;
@@ -36,19 +36,6 @@ pub struct Trainee<'a> {
     pub data: &'a Dataset,
     /// Where to train.
     pub device: &'a Device,
-}
-
-/// What an epoch came to, measured on its own batches as they were met.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean cross-entropy of the training examples.
-    pub loss: f64,
-    /// Share of clean examples classified rightly before the step.
-    pub clean_accuracy: f64,
-    /// Share of the training attack's examples classified rightly before the step.
-    pub robust_accuracy: Option<f64>,
 }
 
 /// How far a training is.

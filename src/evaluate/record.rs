@@ -103,3 +103,16 @@ pub struct Specimen {
     /// The adversarial example, likewise.
     pub adversarial: Vec<f32>,
 }
+
+/// What an epoch of training came to, measured on its own batches as they were met.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean cross-entropy of the training examples.
+    pub loss: f64,
+    /// Share of clean examples classified rightly before the step.
+    pub clean_accuracy: f64,
+    /// Share of the training attack's examples classified rightly before the step; absent where training had none.
+    pub robust_accuracy: Option<f64>,
+}

@@ -51,7 +51,7 @@ pub struct Parameters {
     pub source_rows: u32,
 }
 
-/// Puts row `index[i]` of `source` [N, D] into row i of `slots` [B, D]; where `index` [B] is negative, or N or more, the row stays.
+/// Puts row `index[i]` of `source` [N, D] into row i of `slots` [B, D]; where `index` \[B\] is negative, or N or more, the row stays.
 ///
 /// # Panics
 /// Where shapes or element types do not fit.

@@ -28,4 +28,8 @@ impl Linear {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.dense.forward(images.flatten(1, 3))
     }
+
+    pub(super) fn activations(&self) -> usize {
+        self.dense.weight.dims()[1]
+    }
 }

@@ -42,4 +42,8 @@ impl Mlp {
         let hidden = self.hidden.iter().fold(images.flatten(1, 3), |x, layer| activation::relu(layer.forward(x)));
         self.output.forward(hidden)
     }
+
+    pub(super) fn activations(&self) -> usize {
+        self.hidden.iter().chain([&self.output]).map(|layer| layer.weight.dims()[1]).sum()
+    }
 }

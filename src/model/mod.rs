@@ -68,6 +68,17 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Numbers that a forward pass makes of one image of this shape, layer by layer.
+    fn activations(&self, shape: [usize; 3]) -> usize {
+        match self {
+            Network::Linear(network) => network.activations(),
+            Network::Mlp(network) => network.activations(),
+            Network::SmallCnn(network) => network.activations(shape),
+        }
+    }
+}
+
 /// A network for images of one shape.
 #[derive(Clone, Debug)]
 pub struct Classifier {
@@ -92,6 +103,11 @@ impl Classifier {
         })?;
         let network = initialise((row.build)(blueprint), seed, blueprint.device);
         Ok(Self { network, shape: blueprint.shape, classes: blueprint.classes })
+    }
+
+    /// Numbers that a forward pass makes of one image, layer by layer: what memory is reckoned by.
+    pub fn activations(&self) -> usize {
+        self.network.activations(self.shape)
     }
 
     /// Features of an image: channels x height x width.

@@ -73,4 +73,13 @@ impl SmallCnn {
         let x = activation::relu(self.linear1.forward(x.flatten(1, 3)));
         self.linear2.forward(x)
     }
+
+    pub(super) fn activations(&self, [_, height, width]: [usize; 3]) -> usize {
+        let channels = |conv: &Conv2d| conv.weight.dims()[0];
+        let dense = |layer: &Linear| layer.weight.dims()[1];
+        channels(&self.conv1) * height * width
+            + channels(&self.conv2) * height.div_ceil(2) * width.div_ceil(2)
+            + dense(&self.linear1)
+            + dense(&self.linear2)
+    }
 }

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::record::Specimen;
+use crate::evaluate::record::{Epoch, Specimen};
 use crate::evaluate::results::Results;
 use crate::{Error, Result};
 use picture::Picture;
@@ -51,20 +51,7 @@ pub struct TrainingCurve {
     /// The defence's name.
     pub defence: String,
     /// One point an epoch, in their order.
-    pub epochs: Vec<EpochPoint>,
-}
-
-/// What an epoch of training came to.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochPoint {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Mean training loss.
-    pub loss: f64,
-    /// Share of clean examples that are classified rightly, 0 to 1.
-    pub clean_accuracy: f64,
-    /// Share that stays so under the training's attack, 0 to 1; absent where training had none.
-    pub robust_accuracy: Option<f64>,
+    pub epochs: Vec<Epoch>,
 }
 
 /// The part of the page that a plot belongs to.

@@ -1,11 +1,12 @@
 //! Training curves: loss and accuracies by epoch, a defence a row.
 
+use super::TrainingCurve;
 use super::axes::{EM, Frame, Swatch, accuracy_ticks, heading, legend};
 use super::palette::Style;
 use super::picture::{Picture, Type};
 use super::text;
 use super::view::View;
-use super::{EpochPoint, TrainingCurve};
+use crate::evaluate::record::Epoch;
 
 const WIDTH: f64 = 680.0;
 const PANEL: (f64, f64) = (232.0, 180.0);
@@ -71,7 +72,7 @@ fn panels(picture: &mut Picture, curve: &TrainingCurve, top: f64) {
     plot(picture, &right, curve, robust(), |point| point.robust_accuracy);
 }
 
-fn plot(picture: &mut Picture, frame: &Frame, curve: &TrainingCurve, style: Style, value: impl Fn(&EpochPoint) -> Option<f64>) {
+fn plot(picture: &mut Picture, frame: &Frame, curve: &TrainingCurve, style: Style, value: impl Fn(&Epoch) -> Option<f64>) {
     let known = curve.epochs.iter().filter_map(|point| Some((point.epoch as f64, value(point)?)));
     let points: Vec<_> = known.filter(|(_, value)| value.is_finite()).map(|(epoch, value)| frame.place(epoch, value)).collect();
     picture.curve(&points, style);

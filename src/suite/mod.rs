@@ -14,7 +14,9 @@ mod resolve;
 pub mod resolved;
 pub mod run;
 pub mod schedule;
+mod series;
 pub mod spec;
+mod stations;
 
 pub use check::parse_options;
 pub use plan::{Plan, PlannedCell, Skipped, plan};

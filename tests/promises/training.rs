@@ -2,7 +2,8 @@
 
 use burn::tensor::Device;
 use gauntlet::data::{self, Dataset, Request};
-use gauntlet::defence::{Epoch, TRAINERS, Trainee, train};
+use gauntlet::defence::{TRAINERS, Trainee, train};
+use gauntlet::evaluate::record::Epoch;
 use gauntlet::model::{self, Blueprint, Classifier, MODELS, Weights};
 use gauntlet::options::Options;
 use gauntlet::suite::parse_options;

@@ -1,0 +1,256 @@
+//! One series of a run: a first look, the attack, the audit of what was inferred.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::run::Run;
+use super::schedule::{self, Series, Sink, Worker};
+use crate::Result;
+use crate::attack::{self, ATTACKS, Attack, Goal};
+use crate::engine::chain::{Chain, Walk};
+use crate::engine::clean::CleanDecision;
+use crate::evaluate::audit;
+use crate::evaluate::cost::Cost;
+use crate::evaluate::record::{Audited, ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
+use crate::evaluate::results::DeviceInfo;
+use crate::kernel::random::philox;
+use crate::store::device_kind;
+use crate::threat::Sweep;
+
+/// How many examples of a series the gallery shows.
+const SHOWN: usize = 6;
+
+/// Share of the inferred survivals that are run after all, and their least number.
+const AUDITED_SHARE: f64 = 0.05;
+const AUDITED_LEAST: usize = 50;
+
+/// A word of the random counter that no row uses: restarts stay far below it.
+const AUDIT_STREAM: u32 = u32::MAX - 1;
+
+/// With fewer epsilons a first look costs more than it saves.
+const LOOK_FROM: usize = 4;
+
+/// Runs what is left of a series.
+///
+/// # Errors
+/// A device or a store that fails; a user's interrupt.
+pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[CleanDecision]) -> Result<()> {
+    let data = &run.resolved.data;
+    let threat = run.resolved.threat(key);
+    let spec = run.resolved.attack(key);
+    let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
+    let attack = (row.build)(&spec.options);
+    let random = attack::random_key(run.resolved.suite.seed, &spec.kind, key.norm, &spec.options);
+    let right: Vec<usize> = (0..data.len()).filter(|&at| !clean[at].failed && clean[at].prediction == data.labels[at]).collect();
+    let shown: BTreeSet<usize> = right.iter().copied().take(SHOWN).collect();
+    let exhaustive = run.store.is_exhaustive(key)?;
+    let descending = threat.sweep == Sweep::Descending && !attack.runs_every_epsilon() && !exhaustive;
+    let walk = if descending { Walk::Descending } else { Walk::Each };
+    let job = Job { run, key, attack: &*attack, random, clean, shown: &shown, epsilons: &threat.epsilons };
+    job.attack_all(workers, &right, walk)?;
+    if !descending || run.store.audits(key)?.is_some() {
+        return Ok(());
+    }
+    let (audits, cost) = job.audit(workers)?;
+    run.store.commit_audit(key, &audits, &cost)?;
+    let found = audit::summary(&audits);
+    if audit::needs_exhaustive(found.errors, found.audited) {
+        run.observer.note(&format!(
+            "{} / {} / {}: {} of {} inferred survivals broke when they were run; every epsilon is run by itself",
+            key.defence,
+            key.attack,
+            key.norm.name(),
+            found.errors,
+            found.audited
+        ));
+        run.store.clear_series(key)?;
+        job.attack_all(workers, &right, Walk::Each)?;
+    }
+    Ok(())
+}
+
+/// What a first look at an example came to.
+struct Look {
+    epsilon: usize,
+    forwards: u32,
+    backwards: u32,
+}
+
+/// One series under way.
+struct Job<'a> {
+    run: &'a Run<'a>,
+    key: &'a SeriesKey,
+    attack: &'a dyn Attack,
+    random: [u32; 2],
+    clean: &'a [CleanDecision],
+    shown: &'a BTreeSet<usize>,
+    epsilons: &'a [f64],
+}
+
+impl Job<'_> {
+    fn chain(&self, position: usize, walk: Walk, epsilons: &[f64]) -> Chain {
+        let data = &self.run.resolved.data;
+        let (example, label) = (data.ids[position], data.labels[position]);
+        let mut chain = Chain::new(position, example, label, walk, self.attack.restarts(), epsilons);
+        if let Goal::Targeted(target) = self.attack.goal() {
+            chain.target = target.pick(label, &self.clean[position].logits, self.random, example);
+        }
+        chain
+    }
+
+    /// Attacks what is left of the rightly classified examples.
+    fn attack_all(&self, workers: &[Worker], right: &[usize], walk: Walk) -> Result<()> {
+        let store = self.run.store;
+        let mut finished = BTreeSet::new();
+        for kind in store.devices()?.iter().map(device_kind) {
+            finished.extend(store.finished_examples(self.key, &kind)?);
+        }
+        self.settle_misclassified(workers[0].info, &finished)?;
+        let left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&self.run.resolved.data.ids[at])).collect();
+        let done = AtomicUsize::new(right.len() - left.len());
+        let sink = ToStore { job: self, done: &done, total: right.len() };
+        self.run.observer.series(self.key, right.len() - left.len(), right.len());
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (looks, looking) = if walk == Walk::Descending { self.look(workers, &left)? } else { Default::default() };
+        let chain = |position: usize| {
+            let chain = self.chain(position, walk, self.epsilons);
+            match looks.get(&chain.example) {
+                Some(look) => chain.begin_at(look.epsilon, look.forwards, look.backwards),
+                None => chain,
+            }
+        };
+        let mut cost = self.schedule(self.attack, workers, &left, &chain, &sink)?;
+        cost += looking;
+        tracing::info!(defence = %self.key.defence, attack = %self.key.attack, norm = self.key.norm.name(), seconds = cost.seconds, "series ended");
+        // The rows are there already; this books what the devices did.
+        store.commit_chunk(self.key, workers[0].info, &[], &cost)
+    }
+
+    /// A cheap attack's first look at where each example breaks, by example. An example that it does not break begins at the largest epsilon.
+    fn look(&self, workers: &[Worker], positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
+        let Some(scout) = self.attack.scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
+        let found = Collected::default();
+        let chain = |position| self.chain(position, Walk::Bisect, self.epsilons);
+        let cost = self.schedule(&*scout, workers, positions, &chain, &found)?;
+        let look = |outcomes: ExampleOutcomes| {
+            let sum = |of: fn(&Outcome) -> u32| outcomes.outcomes.iter().map(of).sum();
+            let first = outcomes.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
+            let look = Look {
+                epsilon: first.unwrap_or(self.epsilons.len() - 1),
+                forwards: sum(|outcome| outcome.forwards),
+                backwards: sum(|outcome| outcome.backwards),
+            };
+            (outcomes.example, look)
+        };
+        Ok((found.take().into_iter().map(look).collect(), cost))
+    }
+
+    /// Writes down the examples that need no attack: the clean decision on them is wrong already.
+    fn settle_misclassified(&self, device: &DeviceInfo, finished: &BTreeSet<u32>) -> Result<()> {
+        let data = &self.run.resolved.data;
+        let settled = |at: usize| {
+            let verdict = if self.clean[at].failed { Verdict::Failed } else { Verdict::Broken };
+            let distance = (verdict == Verdict::Broken).then_some(0.0);
+            let outcome = Outcome { verdict, settled: Settled::Clean, distance, forwards: 0, backwards: 0 };
+            ExampleOutcomes { example: data.ids[at], outcomes: vec![outcome; self.epsilons.len()] }
+        };
+        let wrong = (0..data.len()).filter(|&at| self.clean[at].failed || self.clean[at].prediction != data.labels[at]);
+        let new: Vec<ExampleOutcomes> = wrong.filter(|&at| !finished.contains(&data.ids[at])).map(settled).collect();
+        if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(self.key, device, &new, &Cost::default()) }
+    }
+
+    /// Runs a seeded share of the inferred survivals after all.
+    fn audit(&self, workers: &[Worker]) -> Result<(Vec<Audited>, Cost)> {
+        let ids = &self.run.resolved.data.ids;
+        let position = |example: u32| ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
+        let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
+        for outcomes in self.run.store.outcomes(self.key)? {
+            for (epsilon, outcome) in outcomes.outcomes.iter().enumerate() {
+                if outcome.settled == Settled::Inferred {
+                    let draw = philox([outcomes.example, epsilon as u32, AUDIT_STREAM, 0], self.random)[0];
+                    inferred.push((draw, outcomes.example, epsilon));
+                }
+            }
+        }
+        inferred.sort_unstable();
+        let share = (AUDITED_SHARE * inferred.len() as f64).ceil() as usize;
+        inferred.truncate(share.max(AUDITED_LEAST));
+        let mut audits = Vec::with_capacity(inferred.len());
+        let mut cost = Cost::default();
+        // An example may be drawn at several epsilons; a round holds each example once.
+        for index in 0..self.epsilons.len() {
+            let round: Vec<usize> =
+                inferred.iter().filter(|(_, _, epsilon)| *epsilon == index).map(|(_, example, _)| position(*example)).collect();
+            if round.is_empty() {
+                continue;
+            }
+            let epsilon = self.epsilons[index];
+            let found = Collected::default();
+            let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
+            cost += self.schedule(self.attack, workers, &round, &chain, &found)?;
+            for outcomes in found.take() {
+                let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
+                audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
+            }
+        }
+        audits.sort_by(|a, b| (a.example, a.epsilon).partial_cmp(&(b.example, b.epsilon)).expect("epsilons are numbers"));
+        Ok((audits, cost))
+    }
+
+    fn schedule(
+        &self,
+        attack: &dyn Attack,
+        workers: &[Worker],
+        positions: &[usize],
+        chain: &(dyn Fn(usize) -> Chain + Sync),
+        sink: &dyn Sink,
+    ) -> Result<Cost> {
+        let series = Series {
+            key: self.key,
+            attack,
+            random: self.random,
+            data: &self.run.resolved.data,
+            chain,
+            shown: &|position| self.shown.contains(&position),
+        };
+        schedule::run(&series, workers, positions, sink)
+    }
+}
+
+/// Commits chunks to the store.
+struct ToStore<'a> {
+    job: &'a Job<'a>,
+    done: &'a AtomicUsize,
+    total: usize,
+}
+
+impl Sink for ToStore<'_> {
+    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen]) -> Result<()> {
+        let Job { run, key, .. } = self.job;
+        run.store.commit_chunk(key, device, outcomes, &Cost::default())?;
+        run.store.put_specimens(specimens)?;
+        let done = self.done.fetch_add(outcomes.len(), Ordering::Relaxed) + outcomes.len();
+        run.observer.series(key, done, self.total);
+        Ok(())
+    }
+}
+
+/// Keeps outcomes in memory.
+#[derive(Default)]
+struct Collected(Mutex<Vec<ExampleOutcomes>>);
+
+impl Collected {
+    fn take(self) -> Vec<ExampleOutcomes> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Collected {
+    fn commit(&self, _device: &DeviceInfo, outcomes: &[ExampleOutcomes], _specimens: &[Specimen]) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(outcomes);
+        Ok(())
+    }
+}

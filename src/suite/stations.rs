@@ -1,0 +1,88 @@
+//! The devices of a run, open, with the examples on them.
+
+use std::collections::BTreeSet;
+
+use burn::tensor::{Device, Tensor};
+
+use super::resolved::Resolved;
+use super::run::RunRequest;
+use crate::device::{self, Handle};
+use crate::engine::drive;
+use crate::evaluate::results::DeviceInfo;
+use crate::model::{Blueprint, Classifier};
+use crate::store::{Store, device_kind};
+use crate::{Error, Result};
+
+/// Rows at once where nobody says otherwise. More do not make the CPU faster, and fewer are full for longer when the examples run out.
+const CPU_SLOTS: usize = 64;
+const GPU_SLOTS: usize = 256;
+
+/// Steps of a GPU between two looks at the flags.
+const GPU_CADENCE: usize = 4;
+
+/// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew.
+const COPIES_OF_INPUT: u64 = 16;
+
+/// Copies of an activation that a slot takes: forward, rectified, both gradients, and the patches that a convolution unfolds.
+const COPIES_OF_ACTIVATION: u64 = 16;
+
+/// An open device with the examples on it.
+pub(super) struct Station {
+    pub(super) handle: Handle,
+    pub(super) info: DeviceInfo,
+    pub(super) data: Tensor<2>,
+    pub(super) cadence: usize,
+}
+
+/// Opens the devices, settles their slots and sends the examples there.
+pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Vec<Station>> {
+    let activations = most_activations(resolved)?;
+    let mut stations = Vec::with_capacity(choices.len());
+    for &choice in choices {
+        let handle = device::open(choice)?;
+        let on_gpu = handle.setup.is_some();
+        let wanted = request.slots.unwrap_or(if on_gpu { GPU_SLOTS } else { CPU_SLOTS });
+        let features = resolved.data.features() as u64;
+        let bytes_per_slot = 4 * (COPIES_OF_INPUT * features + COPIES_OF_ACTIVATION * activations);
+        let budget = device::budget(&handle, request.memory);
+        // The examples live on the device beside the slots.
+        let left = budget.saturating_sub(4 * features * resolved.data.len() as u64);
+        let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
+        let data = drive::send(&resolved.data, &handle.device);
+        let info = DeviceInfo { slots, ..handle.info.clone() };
+        let cadence = if on_gpu && handle.info.backend != "cpu" { GPU_CADENCE } else { 1 };
+        stations.push(Station { handle, info, data, cadence });
+    }
+    Ok(stations)
+}
+
+/// Results are reused only where the kind of device is the same, unless the user says otherwise.
+pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[Station], done: bool) -> Result<()> {
+    if request.mix_devices {
+        return Ok(());
+    }
+    let here: BTreeSet<String> = stations.iter().map(|station| device_kind(&station.info)).collect();
+    let foreign: Vec<String> = store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let state = if done { "was done" } else { "was begun" };
+    let message = format!("the run in {} {state} on another kind of device: {}", store.folder().display(), foreign.join("; "));
+    let help = format!(
+        "the devices asked for are {}; choose the same ones, another --out, --fresh to begin anew, or --mix-devices to go on with both",
+        here.into_iter().collect::<Vec<_>>().join("; ")
+    );
+    Err(Error::input(message).help(help))
+}
+
+/// Activations of one input in the largest of the defences.
+fn most_activations(resolved: &Resolved) -> Result<u64> {
+    let mut most = 0;
+    for spec in &resolved.suite.defences {
+        let device = Device::flex();
+        let blueprint =
+            Blueprint { options: &spec.model.options, shape: resolved.data.shape, classes: resolved.data.classes, device: &device };
+        most = most.max(Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?.activations() as u64);
+    }
+    Ok(most)
+}
