@@ -23,6 +23,31 @@ pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
+/// Counters that [`philox_lanes`] takes at once: with AVX2 two registers of each word.
+pub(crate) const LANES: usize = 16;
+
+/// [`philox`] for `LANES` counters whose first words follow on `first`; words by lane. The loops over lanes become vector instructions
+/// where this is inlined into a function that may use them.
+#[inline(always)]
+pub(crate) fn philox_lanes(first: u32, rest: [u32; 3], key: [u32; 2]) -> [[u32; LANES]; 4] {
+    let mut c0: [u32; LANES] = std::array::from_fn(|lane| first.wrapping_add(lane as u32));
+    let [mut c1, mut c2, mut c3] = rest.map(|word| [word; LANES]);
+    let [mut k0, mut k1] = key;
+    for _ in 0..10 {
+        for lane in 0..LANES {
+            let product0 = 0xD251_1F53_u64 * u64::from(c0[lane]);
+            let product1 = 0xCD9E_8D57_u64 * u64::from(c2[lane]);
+            c0[lane] = (product1 >> 32) as u32 ^ c1[lane] ^ k0;
+            c1[lane] = product1 as u32;
+            c2[lane] = (product0 >> 32) as u32 ^ c3[lane] ^ k1;
+            c3[lane] = product0 as u32;
+        }
+        k0 = k0.wrapping_add(0x9E37_79B9);
+        k1 = k1.wrapping_add(0xBB67_AE85);
+    }
+    [c0, c1, c2, c3]
+}
+
 /// A word as a number in [0, 1), a multiple of 2^-24.
 pub fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)

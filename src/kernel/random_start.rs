@@ -13,7 +13,7 @@ use burn_wgpu::{CubeBackend, CubeTensor};
 use bytemuck::{Pod, Zeroable};
 
 use super::launch::launch;
-use super::random::{ROW_BLOCK, normals, philox, unit};
+use super::random::{LANES, ROW_BLOCK, normals, philox, philox_lanes, unit};
 use super::row::{Row, START_ORIGIN, START_RANDOM, State};
 use super::twin::{self, CpuTensor, clip};
 use super::{Element, Kernel, door, fields, input, output, sample};
@@ -134,10 +134,33 @@ impl RandomStart for Flex {
 }
 
 fn in_cube(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
-    for (block, (x, origin)) in x.chunks_mut(4).zip(origin.chunks(4)).enumerate() {
-        let words = philox([block as u32, counter[0], counter[1], counter[2]], row.key);
-        for ((x, origin), word) in x.iter_mut().zip(origin).zip(words) {
-            *x = clip(origin + row.epsilon * (2.0 * unit(word) - 1.0), 0.0, 1.0);
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        unsafe { in_cube_avx2(x, origin, row, counter) };
+        return;
+    }
+    in_cube_lanes(x, origin, row, counter);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn in_cube_avx2(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
+    in_cube_lanes(x, origin, row, counter);
+}
+
+#[inline(always)]
+fn in_cube_lanes(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
+    for (group, (x, origin)) in x.chunks_mut(4 * LANES).zip(origin.chunks(4 * LANES)).enumerate() {
+        let words = philox_lanes((group * LANES) as u32, counter, row.key);
+        let mut numbers = [0.0; 4 * LANES];
+        for (lane, numbers) in numbers.chunks_exact_mut(4).enumerate() {
+            for (number, words) in numbers.iter_mut().zip(&words) {
+                *number = unit(words[lane]);
+            }
+        }
+        for ((x, origin), number) in x.iter_mut().zip(origin).zip(numbers) {
+            *x = clip(origin + row.epsilon * (2.0 * number - 1.0), 0.0, 1.0);
         }
     }
 }
