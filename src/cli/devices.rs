@@ -1,23 +1,16 @@
 //! `gauntlet devices`: what `--device` may name on this machine.
 
-use std::io::{ErrorKind, Write, stdout};
-
 use crate::device::{Adapter, list, table};
 use crate::{Error, Result};
 
 /// Prints every adapter and the processor: a table, or with `json` an array of [`Adapter`]s.
 ///
 /// # Errors
-/// An output that cannot be written; a reader that stopped early is none.
+/// An output that cannot be written.
 pub fn run(json: bool) -> Result<()> {
     let adapters = list();
     let text = if json { as_json(&adapters)? } else { as_text(&adapters) };
-    match writeln!(stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::store(format!("The list of devices cannot be written: {error}")).help("Check where the output goes."))
-        }
-        _ => Ok(()),
-    }
+    super::say(&text)
 }
 
 fn as_json(adapters: &[Adapter]) -> Result<String> {

@@ -31,32 +31,39 @@ enum What {
 /// Prints a table of the engine with its options.
 ///
 /// # Errors
-/// None so far.
+/// An output that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.what {
-        What::Attacks => ATTACKS.iter().for_each(|row| {
-            let norms: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
-            print(&row.entry, &format!(" [{}]", norms.join(", ")));
-        }),
-        What::Models => MODELS.iter().for_each(|row| print(&row.entry, "")),
-        What::Trainers => TRAINERS.iter().for_each(|row| print(&row.entry, "")),
-        What::Sources => SOURCES.iter().for_each(|source| {
-            let splits = if source.splits.is_empty() { "ranges".into() } else { source.splits.join(", ") };
-            print(&source.entry, &format!(" [splits: {splits}]"));
-        }),
-        What::Kernels => KERNELS.iter().for_each(|kernel| println!("{:16} {}", kernel.name, kernel.summary)),
-        What::Norms => Norm::ALL.iter().for_each(|norm| println!("{}", norm.name())),
-    }
-    Ok(())
+    let lines: Vec<String> = match arguments.what {
+        What::Attacks => ATTACKS
+            .iter()
+            .map(|row| {
+                let norms: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
+                describe(&row.entry, &format!(" [{}]", norms.join(", ")))
+            })
+            .collect(),
+        What::Models => MODELS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Trainers => TRAINERS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Sources => SOURCES
+            .iter()
+            .map(|source| {
+                let splits = if source.splits.is_empty() { "ranges such as 0..1000".into() } else { source.splits.join(", ") };
+                describe(&source.entry, &format!(" [splits: {splits}]"))
+            })
+            .collect(),
+        What::Kernels => KERNELS.iter().map(|kernel| format!("{:16} {}", kernel.name, kernel.summary)).collect(),
+        What::Norms => Norm::ALL.iter().map(|norm| norm.name().to_owned()).collect(),
+    };
+    super::say(&lines.join("\n"))
 }
 
-fn print(entry: &Entry, more: &str) {
-    println!("{}{more}\n    {}", entry.name, entry.summary);
+fn describe(entry: &Entry, more: &str) -> String {
+    let mut text = format!("{}{more}\n    {}\n", entry.name, entry.summary);
     for option in entry.options {
         let default = option.default.map_or(String::new(), |default| format!(", default {default}"));
-        println!("    {:16} {}{default}\n    {:16}   {}", option.name, accepts(option.accepts), "", option.help);
+        let kind = accepts(option.accepts);
+        text.push_str(&format!("    {:16} {kind}{default}\n    {:16}   {}\n", option.name, "", option.help));
     }
-    println!();
+    text
 }
 
 fn accepts(accepts: Accepts) -> String {

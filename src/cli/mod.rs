@@ -139,6 +139,20 @@ fn fail(error: &Error) -> u8 {
     error.exit_code()
 }
 
+/// Prints to the standard output; a reader that stopped early is no error.
+///
+/// # Errors
+/// An output that cannot be written.
+pub fn say(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write, stdout};
+    match writeln!(stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::store(format!("the output cannot be written: {error}")).help("see where it goes, and whether the disk is full"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The first interrupt lets what is under way be written down; the second ends the program at once.
 fn stop_on_interrupt() {
     use std::sync::atomic::Ordering::SeqCst;

@@ -26,27 +26,39 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let resolved = resolve(&arguments.suite.suite, &arguments.suite.overrides())?;
     if arguments.json {
         let whole = serde_json::json!({ "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved) });
-        println!("{}", serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"));
-        return Ok(0);
-    }
-    println!("{}", resolved.suite.title);
-    println!("data: {}, {} examples {:?}, {} classes", resolved.data.name, resolved.data.len(), resolved.data.shape, resolved.data.classes);
-    if let Some(train) = &resolved.train {
-        println!("training data: {}, {} examples", train.name, train.len());
-    }
-    println!("\n{:24} {:16} {:6} {:>8} {:>16} {:>16}", "defence", "attack", "norm", "epsilons", "propagations", "at most");
-    let mut sums = (0, 0);
-    for cost in costs(&resolved) {
-        println!("{:24} {:16} {:6} {:>8} {:>16} {:>16}", cost.defence, cost.attack, cost.norm, cost.epsilons, cost.expected, cost.at_most);
-        sums = (sums.0 + cost.expected, sums.1 + cost.at_most);
-    }
-    println!("{:57} {:>16} {:>16}", format!("{} cells", resolved.plan.cells.len()), sums.0, sums.1);
-    println!("\nA propagation is a forward or a backward pass of one example. Expected: every example is classified rightly and survives");
-    println!("every epsilon that is run; a descending sweep is taken to cost two rows an example. Judge and audits come on top.");
-    for skipped in &resolved.plan.skipped {
-        println!("left out: {} does not work under {}", skipped.attack, skipped.norm.name());
+        super::say(&serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"))?;
+    } else {
+        super::say(&as_text(&resolved))?;
     }
     Ok(0)
+}
+
+fn as_text(resolved: &Resolved) -> String {
+    let Resolved { suite, data, train, plan, .. } = resolved;
+    let mut lines = vec![suite.title.clone()];
+    let [channels, height, width] = data.shape;
+    lines.push(format!("data: {}, {} examples of {channels}x{height}x{width}, {} classes", data.name, data.len(), data.classes));
+    lines.extend(train.as_ref().map(|train| format!("training data: {}, {} examples", train.name, train.len())));
+    let line = |cells: [&str; 6]| {
+        let [defence, attack, norm, epsilons, expected, at_most] = cells;
+        format!("{defence:24} {attack:16} {norm:6} {epsilons:>8} {expected:>16} {at_most:>16}")
+    };
+    lines.push(String::new());
+    lines.push(line(["defence", "attack", "norm", "epsilons", "propagations", "at most"]));
+    let mut sums = (0, 0);
+    for cost in costs(resolved) {
+        let SeriesCost { defence, attack, norm, epsilons, expected, at_most } = cost;
+        lines.push(line([&defence, &attack, norm, &epsilons.to_string(), &expected.to_string(), &at_most.to_string()]));
+        sums = (sums.0 + expected, sums.1 + at_most);
+    }
+    lines.push(line([&format!("{} cells", plan.cells.len()), "", "", "", &sums.0.to_string(), &sums.1.to_string()]));
+    lines.push(String::new());
+    lines.push(
+        "A propagation is a forward or a backward pass of one example. Expected: every example is classified rightly and survives".into(),
+    );
+    lines.push("every epsilon that is run; a descending sweep is taken to cost two rows an example. Judge and audits come on top.".into());
+    lines.extend(plan.skipped.iter().map(|skipped| format!("left out: {} does not work under {}", skipped.attack, skipped.norm.name())));
+    lines.join("\n")
 }
 
 /// What a series would cost, in propagations.

@@ -30,9 +30,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let store = Store::read(&arguments.run)?;
     let results = write(&store)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&results).expect("results are plain JSON"));
+        super::say(&as_json(&results))?;
     } else if !arguments.quiet {
-        print(&results, &arguments.run);
+        super::say(&as_text(&results, &arguments.run))?;
     }
     Ok(exit_code(&results))
 }
@@ -64,8 +64,14 @@ pub fn exit_code(results: &Results) -> u8 {
     u8::from(failed || results.checks.iter().any(|check| check.verdict == "fail"))
 }
 
-/// Prints the worst cases and the cells as tables.
-pub fn print(results: &Results, folder: &Path) {
+/// `results.json` as text.
+pub fn as_json(results: &Results) -> String {
+    serde_json::to_string_pretty(results).expect("results are plain JSON")
+}
+
+/// The worst cases and the cells as tables, and what the checks say.
+pub fn as_text(results: &Results, folder: &Path) -> String {
+    let mut text = String::new();
     for norm in crate::threat::Norm::ALL {
         let mut epsilons: Vec<f64> = results.cells.iter().filter(|cell| cell.norm == norm).map(|cell| cell.epsilon).collect();
         epsilons.sort_by(f64::total_cmp);
@@ -73,7 +79,7 @@ pub fn print(results: &Results, folder: &Path) {
         if epsilons.is_empty() {
             continue;
         }
-        println!("\nrobust accuracy, %, under {}", norm.name());
+        text.push_str(&format!("\nrobust accuracy, %, under {}\n", norm.name()));
         let mut lines = vec![vec!["defence".to_owned(), "attack".into()]];
         lines[0].extend(epsilons.iter().map(f64::to_string));
         for defence in &results.defences {
@@ -103,22 +109,27 @@ pub fn print(results: &Results, folder: &Path) {
                 lines.push(line);
             }
         }
-        table(&lines);
+        table(&lines, &mut text);
     }
-    for check in &results.checks {
-        println!("\n{}: {} ({})\n  {}", check.check, check.verdict.to_uppercase(), check.defence, check.detail);
+    text.push('\n');
+    let passed = results.checks.iter().filter(|check| check.verdict == "pass").count();
+    if passed > 0 {
+        text.push_str(&format!("checks: {passed} of {} passed\n", results.checks.len()));
+    }
+    for check in results.checks.iter().filter(|check| check.verdict != "pass") {
+        text.push_str(&format!("{} {}, {}: {}\n", check.verdict.to_uppercase(), check.check, check.defence, check.detail));
     }
     let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
-    println!(
-        "\n{state}{} of {} cells, {:.1} s. Report: {}",
-        results.cells.len(),
+    let (cells, seconds) = (results.cells.len(), results.timing.seconds);
+    text.push_str(&format!(
+        "{state}{cells} of {} cells, {seconds:.1} s. Report: {}\n",
         results.planned,
-        results.timing.seconds,
         folder.join("report.html").display()
-    );
+    ));
+    text
 }
 
-fn table(lines: &[Vec<String>]) {
+fn table(lines: &[Vec<String>], text: &mut String) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|text| text.chars().count()).max().unwrap_or(0))
@@ -127,6 +138,7 @@ fn table(lines: &[Vec<String>]) {
         let cells = line.iter().enumerate().map(|(column, text)| {
             if column < 2 { format!("{text:<width$}", width = widths[column]) } else { format!("{text:>width$}", width = widths[column]) }
         });
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
     }
 }

@@ -66,12 +66,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     lines.finish();
     let results = report::write(&store)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&results).expect("results are plain JSON"));
+        super::say(&report::as_json(&results))?;
     } else if !arguments.quiet {
-        if ending == Ending::Done {
-            println!("Nothing to do: every cell was there already.");
-        }
-        report::print(&results, store.folder());
+        let done = if ending == Ending::Done { "Nothing to do: every cell was there already.\n" } else { "" };
+        super::say(&format!("{done}{}", report::as_text(&results, store.folder())))?;
     }
     Ok(report::exit_code(&results))
 }
