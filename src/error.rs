@@ -27,14 +27,14 @@ pub enum Kind {
 }
 
 /// A file's text with a byte range in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Place {
     source: Arc<NamedSource<String>>,
     offset: usize,
     length: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Inner {
     kind: Kind,
     message: String,
@@ -44,7 +44,7 @@ struct Inner {
 }
 
 /// An error with its way out, and the place in a file where there is one.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Error(Box<Inner>);
 
 impl Error {
@@ -73,8 +73,15 @@ impl Error {
         Self::new(Kind::Store, message)
     }
 
-    /// Several errors as one; `None` where there are none. The first one's kind is the whole's.
-    pub fn many(message: impl Into<String>, mut errors: Vec<Error>) -> Option<Self> {
+    /// Several errors as one, equal ones once; `None` where there are none. The first one's kind is the whole's.
+    pub fn many(message: impl Into<String>, errors: Vec<Error>) -> Option<Self> {
+        let mut distinct: Vec<Error> = Vec::with_capacity(errors.len());
+        for error in errors {
+            if !distinct.iter().any(|other| other.0 == error.0) {
+                distinct.push(error);
+            }
+        }
+        let mut errors = distinct;
         match errors.len() {
             0 => None,
             1 => errors.pop(),

@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             })
             .collect(),
         What::Kernels => KERNELS.iter().map(|kernel| format!("{:16} {}", kernel.name, kernel.summary)).collect(),
-        What::Norms => Norm::ALL.iter().map(|norm| norm.name().to_owned()).collect(),
+        What::Norms => Norm::ALL.iter().map(|norm| format!("{:6} {}", norm.name(), norm.summary())).collect(),
     };
     super::say(&lines.join("\n"))
 }

@@ -101,6 +101,7 @@ pub fn main() -> u8 {
             return if error.use_stderr() { 2 } else { 0 };
         }
     };
+    quiet_drivers();
     stop_on_interrupt();
     quiet_panics();
     let carried_out = std::panic::catch_unwind(|| carry_out(arguments.command));
@@ -115,6 +116,15 @@ fn carry_out(command: Command) -> Result<u8> {
         Command::List(arguments) => list::run(&arguments).map(|()| 0),
         Command::Train(arguments) => train::run(&arguments).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments),
+    }
+}
+
+/// Mesa's drivers complain where this is not set, as over ssh and in containers; they put nothing there that a run needs.
+fn quiet_drivers() {
+    const RUNTIME: &str = "XDG_RUNTIME_DIR";
+    if cfg!(unix) && std::env::var_os(RUNTIME).is_none() {
+        // SAFETY: the program has no other thread yet.
+        unsafe { std::env::set_var(RUNTIME, std::env::temp_dir()) };
     }
 }
 
@@ -135,7 +145,7 @@ fn bug(panic: &(dyn std::any::Any + Send)) -> Error {
 fn fail(error: &Error) -> u8 {
     // Nothing else sets a handler, and the default one would do too.
     let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().width(120).build())));
-    eprintln!("{:?}", miette::Report::new(error.clone()));
+    tell(&format!("{:?}", miette::Report::new(error.clone())));
     error.exit_code()
 }
 
@@ -153,7 +163,13 @@ pub fn say(text: &str) -> Result<()> {
     }
 }
 
-/// The first interrupt lets what is under way be written down; the second ends the program at once.
+/// Prints a line to the standard error, where somebody still reads it.
+pub fn tell(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The first interrupt, or request to end, lets what is under way be written down; the second ends the program at once.
 fn stop_on_interrupt() {
     use std::sync::atomic::Ordering::SeqCst;
     // Without a handler an interrupt ends the program at once, which the store survives too.
@@ -161,6 +177,6 @@ fn stop_on_interrupt() {
         if crate::suite::schedule::INTERRUPTED.swap(true, SeqCst) {
             std::process::exit(3);
         }
-        eprintln!("stopping: what was done is kept (again to stop at once)");
+        tell("stopping: what was done is kept (again to stop at once)");
     });
 }

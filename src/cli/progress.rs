@@ -48,7 +48,7 @@ impl Lines {
 impl Observer for Lines {
     fn note(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            super::tell(line);
         }
     }
 
@@ -62,7 +62,7 @@ impl Observer for Lines {
         if self.terminal {
             self.bar(format!("train {defence}"), progress.step, progress.steps, figures);
         } else if progress.ended {
-            eprintln!("train {defence}: {figures}");
+            super::tell(&format!("train {defence}: {figures}"));
         }
     }
 
@@ -74,7 +74,7 @@ impl Observer for Lines {
         if self.terminal {
             self.bar(name, done, total, String::new());
         } else if done == total {
-            eprintln!("{name}: {total} examples");
+            super::tell(&format!("{name}: {total} examples"));
         }
     }
 }

@@ -1,13 +1,16 @@
 //! `gauntlet report`, and what `run` prints and writes at its end.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::Result;
 use crate::evaluate::results::Results;
+use crate::report::text::distance;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
+use crate::threat::Norm;
 
 /// Options of `report`.
 #[derive(Clone, Debug, Args)]
@@ -72,16 +75,17 @@ pub fn as_json(results: &Results) -> String {
 /// The worst cases and the cells as tables, and what the checks say.
 pub fn as_text(results: &Results, folder: &Path) -> String {
     let mut text = String::new();
-    for norm in crate::threat::Norm::ALL {
+    let mut norms: Vec<Norm> = results.cells.iter().map(|cell| cell.norm).collect();
+    norms.dedup();
+    // In the suite's order; every defence meets the norms in it.
+    let mut seen = BTreeSet::new();
+    for norm in norms.into_iter().filter(|&norm| seen.insert(norm)) {
         let mut epsilons: Vec<f64> = results.cells.iter().filter(|cell| cell.norm == norm).map(|cell| cell.epsilon).collect();
         epsilons.sort_by(f64::total_cmp);
         epsilons.dedup();
-        if epsilons.is_empty() {
-            continue;
-        }
         text.push_str(&format!("\nrobust accuracy, %, under {}\n", norm.name()));
         let mut lines = vec![vec!["defence".to_owned(), "attack".into()]];
-        lines[0].extend(epsilons.iter().map(f64::to_string));
+        lines[0].extend(epsilons.iter().map(|&epsilon| distance(epsilon)));
         for defence in &results.defences {
             let mut attacks: Vec<&str> = Vec::new();
             for cell in results.cells.iter().filter(|cell| cell.norm == norm && cell.defence == defence.name) {
@@ -122,7 +126,7 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
     let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
     let (cells, seconds) = (results.cells.len(), results.timing.seconds);
     text.push_str(&format!(
-        "{state}{cells} of {} cells, {seconds:.1} s. Report: {}\n",
+        "{state}{cells} of {} cells, {seconds:.1} s in all. Report: {}\n",
         results.planned,
         folder.join("report.html").display()
     ));

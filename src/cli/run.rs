@@ -20,9 +20,9 @@ pub struct Arguments {
     /// The run's folder; by default runs/NAME, after the suite's file
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where trained weights are kept and found; by default `weights` beside the run's folder
-    #[arg(long, value_name = "DIR")]
-    weights: Option<PathBuf>,
+    /// Where trained weights are kept and found
+    #[arg(long, value_name = "DIR", default_value = run::WEIGHTS)]
+    weights: PathBuf,
     /// Insist that there is a run to continue
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,

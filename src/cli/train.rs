@@ -8,7 +8,7 @@ use super::progress::Lines;
 use super::{DeviceArguments, SuiteArguments};
 use crate::defence::{Workshop, prepare};
 use crate::suite::resolved::resolve;
-use crate::suite::run::Observer;
+use crate::suite::run::{Observer, WEIGHTS};
 use crate::suite::schedule::check_interrupt;
 use crate::{Error, Result, device, model, store};
 
@@ -22,9 +22,12 @@ pub struct Arguments {
     /// Train only the defence of this name
     #[arg(long, value_name = "NAME")]
     defence: Option<String>,
-    /// Where the weights go, a file each, after the defence
+    /// Where the weights go, a file each, named after the defence
     #[arg(long, default_value = "weights", value_name = "DIR")]
     out: PathBuf,
+    /// Where `run` finds them again, and what was trained before
+    #[arg(long, value_name = "DIR", default_value = WEIGHTS)]
+    weights: PathBuf,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -45,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let choices = device::parse(&arguments.device.device)?.resolve()?;
     let handle = device::open(choices[0])?;
     let workshop = Workshop {
-        cache: &arguments.out.join("cache"),
+        cache: &arguments.weights,
         base: &resolved.suite.base,
         device: &handle.device,
         device_name: &handle.info.name,
@@ -58,6 +61,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let prepared = prepare(spec, &workshop, &mut |progress| {
             lines.training(&spec.name, &progress);
             check_interrupt()
+        })?;
+        std::fs::create_dir_all(&arguments.out).map_err(|error| {
+            Error::store(format!("cannot make the folder {}: {error}", arguments.out.display())).help("name another with --out")
         })?;
         let path = arguments.out.join(format!("{}.safetensors", file_name(&spec.name)));
         let about = [("gauntlet".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), ("defence".into(), spec.name.clone())];

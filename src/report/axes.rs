@@ -14,11 +14,16 @@ const MARGIN: f64 = 16.0;
 
 /// Title, subtitle and, for an unfinished run, a warning; returns the place below them.
 pub fn heading(picture: &mut Picture, view: &View) -> f64 {
+    heading_with(picture, view, &view.subtitle())
+}
+
+/// As [`heading`], with another subtitle.
+pub fn heading_with(picture: &mut Picture, view: &View, subtitle: &str) -> f64 {
     let title = picture.title.clone();
     let limit = picture.width - 2.0 * MARGIN;
     let mut y = 28.0;
     y += picture.paragraph((MARGIN, y), &title, Type::plain(17.0).bold(), limit);
-    y += picture.paragraph((MARGIN, y), &view.subtitle(), Type::plain(SMALL).colour(FAINT), limit);
+    y += picture.paragraph((MARGIN, y), subtitle, Type::plain(SMALL).colour(FAINT), limit);
     if let Some(warning) = view.incomplete() {
         y += picture.paragraph((MARGIN, y + 2.0), &warning, Type::plain(SMALL + 1.0).bold().colour(ALARM), limit);
     }

@@ -15,7 +15,7 @@ mod html;
 mod palette;
 mod picture;
 mod render;
-mod text;
+pub mod text;
 mod training;
 mod view;
 

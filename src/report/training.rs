@@ -1,7 +1,7 @@
 //! Training curves: loss and accuracies by epoch, a defence a row.
 
 use super::TrainingCurve;
-use super::axes::{EM, Frame, Swatch, accuracy_ticks, heading, legend};
+use super::axes::{EM, Frame, Swatch, accuracy_ticks, heading_with, legend};
 use super::palette::Style;
 use super::picture::{Picture, Type};
 use super::text;
@@ -18,7 +18,7 @@ pub fn training(view: &View, curves: &[TrainingCurve]) -> Option<Picture> {
         return None;
     }
     let mut picture = Picture::new("Training", WIDTH);
-    let mut y = heading(&mut picture, view);
+    let mut y = heading_with(&mut picture, view, "on the training batches as they were met, before each step");
     for curve in &curves {
         y += 14.0 + picture.paragraph((16.0, y + 14.0), &curve.defence, Type::plain(15.0).bold(), WIDTH - 32.0);
         panels(&mut picture, curve, y);

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::catalogue;
-use super::spec::{AttackSpec, Catalogue, DataSpec, Suite};
+use super::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
 use super::{Plan, plan, read};
 use crate::data::{self, Dataset, Request, Split};
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DataInfo;
+use crate::model::{self, Blueprint, Classifier};
 use crate::store::Identity;
 use crate::threat::Threat;
 use crate::{Error, Result};
@@ -52,7 +54,7 @@ pub struct Resolved {
 /// Reads a suite and its data.
 ///
 /// # Errors
-/// All mistakes of the suite; then those of the data.
+/// All mistakes of the suite; then those of its data and of its checkpoints.
 pub fn resolve(path: &Path, overrides: &[String]) -> Result<Resolved> {
     let catalogue = catalogue();
     let suite = read(path, overrides, &catalogue)?;
@@ -83,12 +85,26 @@ pub fn resolve(path: &Path, overrides: &[String]) -> Result<Resolved> {
         );
         errors.push(Error::input(message).help("point [data] and [data.train] at the same kind of images"));
     }
-    if let Some(error) = Error::many("the suite's data cannot be used", errors) {
+    if let Some(data) = &data {
+        errors.extend(suite.defences.iter().filter_map(|defence| fits(defence, data, &suite.base).err()));
+    }
+    if let Some(error) = Error::many("the suite's data or weights cannot be used", errors) {
         return Err(error);
     }
     let data = data.expect("a source that gave no error gave data");
     let plan = plan(&suite, &catalogue, data.len());
     Ok(Resolved { suite, data, train, plan, catalogue })
+}
+
+/// Whether a defence's checkpoint, where it has one, fits its model and the data.
+fn fits(spec: &DefenceSpec, data: &Dataset, base: &Path) -> Result<()> {
+    let Some(path) = &spec.model.weights else { return Ok(()) };
+    let path = base.join(path);
+    let device = Device::flex();
+    let blueprint = Blueprint { options: &spec.model.options, shape: data.shape, classes: data.classes, device: &device };
+    let classifier = Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?;
+    let from = format!("defence \"{}\", weights {}", spec.name, path.display());
+    model::load(classifier.network, &model::read(&path)?.0, &from, &device).map(drop)
 }
 
 fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {

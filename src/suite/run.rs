@@ -16,6 +16,9 @@ use crate::evaluate::results::DefenceInfo;
 use crate::store::{DefenceRecord, Mode, Store};
 use crate::{Error, Result};
 
+/// Where trained weights are kept unless the command line says otherwise.
+pub const WEIGHTS: &str = "runs/weights";
+
 /// What the command line asks for.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
@@ -29,8 +32,8 @@ pub struct RunRequest {
     pub memory: Option<u64>,
     /// `--slots`.
     pub slots: Option<usize>,
-    /// `--weights`: where trained weights are kept; by default `weights` beside the run's folder.
-    pub weights: Option<PathBuf>,
+    /// `--weights`: where trained weights are kept.
+    pub weights: PathBuf,
     /// `--set`, `--seed` and `--limit` as overrides.
     pub overrides: Vec<String>,
     /// What to do with what the folder holds.
@@ -69,13 +72,13 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     let (selection, resolved) = both(selection, resolved)?;
     let choices = selection.resolve()?;
     let out = request.out.clone().unwrap_or_else(|| default_out(&request.suite));
+    let stations = stations(request, &resolved, &choices)?;
     let store = Store::open(&out, &resolved.identity(), request.mode)?;
     let layout = serde_json::to_string(&resolved.layout()).expect("a layout is plain JSON");
     if store.fact("layout")?.as_deref() != Some(&layout) {
         store.put_fact("layout", &layout)?;
     }
     let done = store.fact("complete")?.is_some();
-    let stations = stations(request, &resolved, &choices)?;
     refuse_foreign(request, &store, &stations, done)?;
     if done {
         return Ok((store, Ending::Done));
@@ -84,9 +87,8 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     for station in &stations {
         tracing::info!(device = %station.info.name, backend = %station.info.backend, slots = station.info.slots, "device opened");
     }
-    let cache = request.weights.clone().unwrap_or_else(|| out.parent().unwrap_or(Path::new(".")).join("weights"));
     let run = Run { resolved: &resolved, store: &store, stations: &stations, observer };
-    let finished = run.defences(&cache).and_then(|()| store.put_fact("complete", "true"));
+    let finished = run.defences(&request.weights).and_then(|()| store.put_fact("complete", "true"));
     let timed = store.add_timing(started.elapsed().as_secs_f64());
     if let Err(error) = &finished {
         tracing::error!(error = %error, "run stopped");

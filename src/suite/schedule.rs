@@ -1,6 +1,6 @@
 //! One series over the devices: chunks of examples are handed out as workers become free, and each is committed as it ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -19,8 +19,9 @@ use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::DeviceInfo;
 use crate::{Error, Result};
 
-/// Examples that are handed out, and committed, together.
+/// Examples that are handed out, and committed, together, at most; with several devices, few enough for each to get some.
 const CHUNK: usize = 32;
+const CHUNKS_A_WORKER: usize = 4;
 
 /// A device with a defence on it.
 pub struct Worker<'a> {
@@ -57,6 +58,9 @@ pub trait Sink: Sync {
     /// # Errors
     /// It cannot be written down.
     fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen]) -> Result<()>;
+
+    /// Hears that a device stopped; its rows go to the others.
+    fn lost(&self, _device: &DeviceInfo, _error: &Error) {}
 }
 
 /// Set when the user asks to stop; chunks under way are given up, what is committed stays.
@@ -68,47 +72,72 @@ pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Then.
 pub fn check_interrupt() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) {
-        return Err(Error::new(Kind::Interrupted, "interrupted").help("what was done is kept: run the same command again to go on"));
+        return Err(Error::new(Kind::Interrupted, "interrupted")
+            .help("what was done is kept: run the same command again to go on, or see it with `gauntlet report`"));
     }
     Ok(())
 }
 
-/// Runs a series over the examples at `positions`.
+/// Runs a series over the examples at `positions`. What a device that stopped had not committed goes to the others.
 ///
 /// # Errors
-/// The first error of a worker; a user's interrupt. What was committed stays committed.
+/// A store that fails; a user's interrupt; a device that stopped, where no other is left. What was committed stays committed.
 pub fn run(series: &Series, workers: &[Worker], positions: &[usize], sink: &dyn Sink) -> Result<Cost> {
     let started = Instant::now();
-    let chunks: VecDeque<Vec<usize>> = positions.chunks(CHUNK).map(<[usize]>::to_vec).collect();
-    let queue = Mutex::new(chunks);
-    let efforts = std::thread::scope(|scope| {
-        let work = |worker| {
-            let queue = &queue;
-            move || work(series, worker, queue, sink)
-        };
-        let threads: Vec<_> = workers.iter().map(|worker| scope.spawn(work(worker))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect::<Vec<_>>()
-    });
+    let mut workers: Vec<&Worker> = workers.iter().collect();
+    let mut left = positions.to_vec();
     let mut cost = Cost::default();
-    let mut first = None;
-    for (effort, worker) in efforts.into_iter().zip(workers) {
-        match effort {
-            Ok(effort) => {
-                cost.device_forwards += effort.forwards;
-                cost.device_backwards += effort.backwards;
-                cost.active += effort.occupied;
-                cost.capacity += effort.steps * worker.info.slots as u64;
+    while !left.is_empty() {
+        let share = left.len().div_ceil(CHUNKS_A_WORKER * workers.len());
+        let chunk = if workers.len() > 1 { share.clamp(1, CHUNK) } else { CHUNK };
+        let queue = Mutex::new(left.chunks(chunk).map(<[usize]>::to_vec).collect());
+        let committed = Mutex::new(BTreeSet::new());
+        let efforts = std::thread::scope(|scope| {
+            let (queue, committed) = (&queue, &committed);
+            let threads: Vec<_> = workers.iter().map(|&worker| scope.spawn(move || work(series, worker, queue, committed, sink))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect::<Vec<_>>()
+        });
+        let mut sound = Vec::new();
+        for (effort, worker) in efforts.into_iter().zip(workers) {
+            match effort {
+                Ok(effort) => {
+                    cost.device_forwards += effort.forwards;
+                    cost.device_backwards += effort.backwards;
+                    cost.active += effort.occupied;
+                    cost.capacity += effort.steps * worker.info.slots as u64;
+                    sound.push(worker);
+                }
+                Err(error) if error.kind() == Kind::Device => sink.lost(worker.info, &error),
+                Err(error) => return Err(error),
             }
-            Err(error) => first = first.or(Some(error)),
+        }
+        workers = sound;
+        let committed = committed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|position| !committed.contains(position));
+        if workers.is_empty() && !left.is_empty() {
+            return Err(Error::device("no device is left to run on").help(AGAIN));
         }
     }
     cost.seconds = started.elapsed().as_secs_f64();
-    first.map_or(Ok(cost), Err)
+    Ok(cost)
 }
 
-fn work(series: &Series, worker: &Worker, queue: &Mutex<VecDeque<Vec<usize>>>, sink: &dyn Sink) -> Result<Effort> {
-    let mut feed =
-        Chunks { series, worker, queue, sink, chunks: BTreeMap::new(), chunk_of: BTreeMap::new(), next: VecDeque::new(), taken: 0 };
+const AGAIN: &str = "what was done is kept: run the same command again, with --device cpu or a smaller --memory if it happens again";
+
+type Queue = Mutex<VecDeque<Vec<usize>>>;
+
+fn work(series: &Series, worker: &Worker, queue: &Queue, committed: &Mutex<BTreeSet<usize>>, sink: &dyn Sink) -> Result<Effort> {
+    let mut feed = Chunks {
+        series,
+        worker,
+        queue,
+        committed,
+        sink,
+        chunks: BTreeMap::new(),
+        chunk_of: BTreeMap::new(),
+        next: VecDeque::new(),
+        taken: 0,
+    };
     let drive = Drive {
         oracle: &worker.oracle,
         data: worker.data,
@@ -123,11 +152,11 @@ fn work(series: &Series, worker: &Worker, queue: &Mutex<VecDeque<Vec<usize>>>, s
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Error::device(format!("a device's worker stopped: {}", text.unwrap_or("it gave no reason")))
-        .help("what was done is kept: run the same command again, with --device cpu or a smaller --memory if it happens again")
+    Error::device(format!("a device's worker stopped: {}", text.unwrap_or("it gave no reason"))).help(AGAIN)
 }
 
 struct Chunk {
+    positions: Vec<usize>,
     left: usize,
     outcomes: Vec<ExampleOutcomes>,
     specimens: BTreeMap<usize, Specimen>,
@@ -137,7 +166,8 @@ struct Chunk {
 struct Chunks<'a> {
     series: &'a Series<'a>,
     worker: &'a Worker<'a>,
-    queue: &'a Mutex<VecDeque<Vec<usize>>>,
+    queue: &'a Queue,
+    committed: &'a Mutex<BTreeSet<usize>>,
     sink: &'a dyn Sink,
     chunks: BTreeMap<usize, Chunk>,
     /// By position of an example.
@@ -150,7 +180,10 @@ impl Feed for Chunks<'_> {
     fn take(&mut self) -> Option<Chain> {
         if self.next.is_empty() {
             let positions = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
-            self.chunks.insert(self.taken, Chunk { left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new() });
+            self.chunks.insert(
+                self.taken,
+                Chunk { positions: positions.clone(), left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new() },
+            );
             self.chunk_of.extend(positions.iter().map(|&position| (position, self.taken)));
             self.next.extend(positions);
             self.taken += 1;
@@ -193,9 +226,11 @@ impl Feed for Chunks<'_> {
         if chunk.left > 0 {
             return Ok(());
         }
-        let Chunk { mut outcomes, specimens, .. } = self.chunks.remove(&number).expect("it was there a line ago");
+        let Chunk { positions, mut outcomes, specimens, .. } = self.chunks.remove(&number).expect("it was there a line ago");
         outcomes.sort_by_key(|outcomes| outcomes.example);
         let specimens: Vec<Specimen> = specimens.into_values().collect();
-        self.sink.commit(self.worker.info, &outcomes, &specimens)
+        self.sink.commit(self.worker.info, &outcomes, &specimens)?;
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
+        Ok(())
     }
 }

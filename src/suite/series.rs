@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::run::Run;
 use super::schedule::{self, Series, Sink, Worker};
-use crate::Result;
 use crate::attack::{self, ATTACKS, Attack, Goal};
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::clean::CleanDecision;
@@ -17,6 +16,7 @@ use crate::evaluate::results::DeviceInfo;
 use crate::kernel::random::philox;
 use crate::store::device_kind;
 use crate::threat::Sweep;
+use crate::{Error, Result};
 
 /// How many examples of a series the gallery shows.
 const SHOWN: usize = 6;
@@ -235,6 +235,11 @@ impl Sink for ToStore<'_> {
         let done = self.done.fetch_add(outcomes.len(), Ordering::Relaxed) + outcomes.len();
         run.observer.series(key, done, self.total);
         Ok(())
+    }
+
+    fn lost(&self, device: &DeviceInfo, error: &Error) {
+        tracing::error!(device = %device.name, %error, "device stopped");
+        self.job.run.observer.note(&format!("{} stopped: {error}. Its rows go to the other devices.", device.name));
     }
 }
 

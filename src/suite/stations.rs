@@ -46,7 +46,16 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let bytes_per_slot = 4 * (COPIES_OF_INPUT * features + COPIES_OF_ACTIVATION * activations);
         let budget = device::budget(&handle, request.memory);
         // The examples live on the device beside the slots.
-        let left = budget.saturating_sub(4 * features * resolved.data.len() as u64);
+        let examples = 4 * features * resolved.data.len() as u64;
+        let Some(left) = budget.checked_sub(examples).filter(|&left| left >= bytes_per_slot) else {
+            let message = format!(
+                "the examples take {} of device memory and a slot {}, but the budget is {}",
+                device::format_size(examples),
+                device::format_size(bytes_per_slot),
+                device::format_size(budget)
+            );
+            return Err(Error::input(message).help("allow more with --memory, or attack fewer examples with --limit"));
+        };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
         let data = drive::send(&resolved.data, &handle.device);
         let info = DeviceInfo { slots, ..handle.info.clone() };

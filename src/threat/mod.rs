@@ -31,6 +31,16 @@ impl Norm {
             Norm::L0 => "l0",
         }
     }
+
+    /// What it measures, in a line.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Norm::Linf => "the largest change of any element",
+            Norm::L2 => "the Euclidean length of the change",
+            Norm::L1 => "the sum of the absolute changes; no attack of this version works under it",
+            Norm::L0 => "the number of changed elements; no attack of this version works under it",
+        }
+    }
 }
 
 /// In which order an example meets the epsilons.

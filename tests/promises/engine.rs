@@ -1,12 +1,18 @@
 //! The engine: what becomes of a row does not depend on slots beside it, on order or on cadence; sweeps agree; a NaN fails its own row.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use gauntlet::attack::ATTACKS;
 use gauntlet::data::Dataset;
+use gauntlet::device::Choice;
 use gauntlet::engine::chain::{Chain, End, NextRow, Walk, Word};
 use gauntlet::engine::drive::send;
-use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, Settled, Verdict};
+use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
+use gauntlet::evaluate::results::DeviceInfo;
+use gauntlet::suite::parse_options;
+use gauntlet::suite::schedule::{self, Series, Sink, Worker};
 use gauntlet::threat::Norm;
 
 use super::bench_model::{Trial, attack, attack_tensor, relabelled, separable, separator, untrained};
@@ -28,6 +34,8 @@ pub fn tests() -> Vec<Promise> {
         plain("a chain's outcome does not depend on when the judge speaks", words_may_come_late),
         plain("a failed row says nothing of other epsilons", failures_infer_nothing),
         plain("a chain that begins where a first look says comes to the same, right or wrong the look", looks_change_nothing),
+        plain("several workers find what one finds, to the bit", workers_do_not_matter),
+        plain("the rows of a device that stops go to the others", lost_rows_are_run),
         plain("halving finds the smallest epsilon that breaks", halving_finds_the_break),
     ]
 }
@@ -282,4 +290,61 @@ fn halving_finds_the_break() {
         assert_eq!(verdicts.iter().position(|&verdict| verdict == Verdict::Broken).unwrap_or(4), breaks);
         assert!(ran.len() <= 2, "{ran:?}");
     }
+}
+
+/// Keeps what is committed.
+#[derive(Default)]
+struct Kept {
+    outcomes: Mutex<BTreeMap<u32, ExampleOutcomes>>,
+    lost: Mutex<usize>,
+}
+
+impl Sink for Kept {
+    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen]) -> gauntlet::Result<()> {
+        for outcomes in outcomes {
+            assert!(self.outcomes.lock().unwrap().insert(outcomes.example, outcomes.clone()).is_none(), "committed twice");
+        }
+        Ok(())
+    }
+
+    fn lost(&self, _: &DeviceInfo, _: &gauntlet::Error) {
+        *self.lost.lock().unwrap() += 1;
+    }
+}
+
+/// Runs PGD over all examples on workers with these pixels; gives what was committed, and how many devices were lost.
+fn scheduled(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
+    let row = ATTACKS.iter().find(|row| row.entry.name == "pgd").unwrap();
+    let attack = (row.build)(&parse_options(&row.entry, "steps = 7").unwrap());
+    let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
+    let info = gauntlet::device::open(Choice::Cpu).unwrap().info;
+    let info = DeviceInfo { slots: 8, ..info };
+    let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, data, cadence: 1 };
+    let workers: Vec<Worker> = pixels.iter().map(worker).collect();
+    let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
+    let series = Series { key: &key, attack: &*attack, random: [1, 2], data, chain: &chain, shown: &|_| false };
+    let kept = Kept::default();
+    schedule::run(&series, &workers, &(0..data.len()).collect::<Vec<_>>(), &kept)?;
+    Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))
+}
+
+fn workers_do_not_matter() {
+    let (_, data) = small_cnn(&Device::flex());
+    let pixels = send(&data, &Device::flex());
+    let (one, _) = scheduled(&data, std::slice::from_ref(&pixels)).unwrap();
+    assert_eq!(one.len(), data.len());
+    for count in [2, 3] {
+        assert_eq!(scheduled(&data, &vec![pixels.clone(); count]).unwrap(), (one.clone(), 0), "{count} workers");
+    }
+}
+
+fn lost_rows_are_run() {
+    let (_, data) = small_cnn(&Device::flex());
+    let pixels = send(&data, &Device::flex());
+    // Pixels of another size: the worker stops at its first admission.
+    let ill = Tensor::<2>::zeros([data.len(), 7], &Device::flex());
+    let (one, _) = scheduled(&data, std::slice::from_ref(&pixels)).unwrap();
+    assert_eq!(scheduled(&data, &[ill.clone(), pixels]).unwrap(), (one, 1));
+    let error = scheduled(&data, &[ill.clone(), ill]).unwrap_err();
+    assert_eq!((error.exit_code(), error.message()), (3, "no device is left to run on"));
 }

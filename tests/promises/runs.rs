@@ -180,6 +180,12 @@ fn mistakes_are_reported_before_anything_runs() {
         assert!(said.contains(part), "{part} is missing in {said}");
     }
     assert!(!bench.root.join("out").exists());
+    let other = SUITE.replace("hidden = 32, layers = 1 }", "hidden = 32, layers = 1, weights = \"w.safetensors\" }");
+    fs::write(bench.root.join("other.toml"), other).unwrap();
+    fs::write(bench.root.join("w.safetensors"), "no weights").unwrap();
+    let said = ends(&bench.run(&["run", "other.toml", "--device", "cpu", "--out", "out"]), 2);
+    assert!(said.contains("w.safetensors"), "{said}");
+    assert!(!bench.root.join("out").exists());
     let said = ends(&bench.run(&["run", "nowhere.toml"]), 2);
     assert!(said.contains("nowhere.toml"), "{said}");
     let said = ends(&bench.run(&["report", "nowhere"]), 2);

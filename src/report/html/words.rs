@@ -142,7 +142,8 @@ pub fn reading() -> String {
         (
             "Robust accuracy",
             "share of all examples that are decided rightly and stay so under the attack at this epsilon. A misclassified example is not \
-             robust at any epsilon, and neither is one whose row failed. It is an upper bound: a stronger attack may find more.",
+             robust at any epsilon, and neither is one whose row failed. Under a targeted attack an example is broken only where it is decided as \
+             its target. It is an upper bound: a stronger attack may find more.",
         ),
         (
             "Worst case",
