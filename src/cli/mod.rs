@@ -11,6 +11,7 @@ pub mod train;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::suite::resolved::{Resolved, resolve};
 use crate::{Error, Result};
 
 /// A benchmark engine for adversarial robustness on any GPU.
@@ -52,17 +53,24 @@ pub struct SuiteArguments {
     /// The seed that drives the attacks, in place of the suite's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Attack only the first N examples
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    /// Attack only the first N examples, where there are more
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
 }
 
 impl SuiteArguments {
-    /// Every change as `key=value`.
+    /// Reads the suite, its data, and its checkpoints.
+    ///
+    /// # Errors
+    /// As [`resolve`] does.
+    pub fn resolve(&self) -> Result<Resolved> {
+        resolve(&self.suite, &self.overrides(), self.limit.map(|limit| limit as usize))
+    }
+
+    /// Changes as `key=value`.
     pub fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
-        overrides.extend(self.limit.map(|limit| format!("data.examples={limit}")));
         overrides
     }
 }

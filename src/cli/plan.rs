@@ -5,7 +5,7 @@ use clap::Args;
 use super::SuiteArguments;
 use crate::Result;
 use crate::attack::ATTACKS;
-use crate::suite::resolved::{Resolved, resolve};
+use crate::suite::resolved::Resolved;
 use crate::threat::Sweep;
 
 /// Options of `plan`.
@@ -23,7 +23,7 @@ pub struct Arguments {
 /// # Errors
 /// All mistakes of the suite, and of its data.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let resolved = resolve(&arguments.suite.suite, &arguments.suite.overrides())?;
+    let resolved = arguments.suite.resolve()?;
     if arguments.json {
         let whole = serde_json::json!({ "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved) });
         super::say(&serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"))?;

@@ -58,6 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         slots: arguments.device.slots.map(|slots| slots as usize),
         weights: arguments.weights.clone(),
         overrides: arguments.suite.overrides(),
+        limit: arguments.suite.limit.map(|limit| limit as usize),
         mode,
         mix_devices: arguments.mix_devices,
     };

@@ -7,7 +7,6 @@ use clap::Args;
 use super::progress::Lines;
 use super::{DeviceArguments, SuiteArguments};
 use crate::defence::{Workshop, prepare};
-use crate::suite::resolved::resolve;
 use crate::suite::run::{Observer, WEIGHTS};
 use crate::suite::schedule::check_interrupt;
 use crate::{Error, Result, device, model, store};
@@ -38,7 +37,7 @@ pub struct Arguments {
 /// # Errors
 /// Mistakes of the suite; a training that fails; a folder that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let resolved = resolve(&arguments.suite.suite, &arguments.suite.overrides())?;
+    let resolved = arguments.suite.resolve()?;
     let names: Vec<&str> = resolved.suite.defences.iter().map(|defence| defence.name.as_str()).collect();
     if let Some(name) = &arguments.defence
         && !names.contains(&name.as_str())

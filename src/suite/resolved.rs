@@ -51,13 +51,13 @@ pub struct Resolved {
     pub catalogue: Catalogue,
 }
 
-/// Reads a suite and its data.
+/// Reads a suite and its data, of which `limit` keeps the first so many.
 ///
 /// # Errors
 /// All mistakes of the suite; then those of its data and of its checkpoints.
-pub fn resolve(path: &Path, overrides: &[String]) -> Result<Resolved> {
+pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Result<Resolved> {
     let catalogue = catalogue();
-    let suite = read(path, overrides, &catalogue)?;
+    let mut suite = read(path, overrides, &catalogue)?;
     let mut errors = Vec::new();
     let mut load = |spec: &DataSpec, split: Option<Split>| match load(spec, split, &suite.base) {
         Ok(data) => Some(data),
@@ -91,7 +91,13 @@ pub fn resolve(path: &Path, overrides: &[String]) -> Result<Resolved> {
     if let Some(error) = Error::many("the suite's data or weights cannot be used", errors) {
         return Err(error);
     }
-    let data = data.expect("a source that gave no error gave data");
+    let mut data = data.expect("a source that gave no error gave data");
+    if let Some(limit) = limit.filter(|&limit| limit < data.len()) {
+        // As an override, so that the suite as it ran says so.
+        let limited = [overrides, &[format!("data.examples={limit}")]].concat();
+        suite = read(path, &limited, &catalogue)?;
+        data = data.limit(limit);
+    }
     let plan = plan(&suite, &catalogue, data.len());
     Ok(Resolved { suite, data, train, plan, catalogue })
 }

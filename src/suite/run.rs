@@ -34,8 +34,10 @@ pub struct RunRequest {
     pub slots: Option<usize>,
     /// `--weights`: where trained weights are kept.
     pub weights: PathBuf,
-    /// `--set`, `--seed` and `--limit` as overrides.
+    /// `--set` and `--seed` as overrides.
     pub overrides: Vec<String>,
+    /// `--limit`.
+    pub limit: Option<usize>,
     /// What to do with what the folder holds.
     pub mode: Mode,
     /// `--mix-devices`: go on with what other kinds of device have found.
@@ -68,7 +70,7 @@ pub enum Ending {
 pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Ending)> {
     let started = Instant::now();
     let selection = device::parse(&request.device);
-    let resolved = resolve(&request.suite, &request.overrides);
+    let resolved = resolve(&request.suite, &request.overrides, request.limit);
     let (selection, resolved) = both(selection, resolved)?;
     let choices = selection.resolve()?;
     let out = request.out.clone().unwrap_or_else(|| default_out(&request.suite));

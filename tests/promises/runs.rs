@@ -200,6 +200,8 @@ fn a_changed_suite_is_refused_and_fresh_replaces_it() {
     assert_eq!(bench.results("out")["data"]["examples"], 20);
     ends(&bench.run_to("out", &["--limit", "30", "--fresh"]), 0);
     assert_eq!(bench.results("out")["data"]["examples"], 30);
+    ends(&bench.run_to("all", &["--limit", "1000"]), 0);
+    assert_eq!(bench.results("all")["data"]["examples"], 70);
     let said = ends(&bench.run_to("nothing", &["--resume"]), 2);
     assert!(said.contains("nothing"), "{said}");
 }

@@ -96,6 +96,10 @@ fn a_checkpoint_gives_back_what_it_was_given() {
     assert_eq!(Weights::of(&loaded).hash(), weights.hash());
     // Dense weights lie as PyTorch has them: [out, in].
     assert_eq!(weights.0["linear2.weight"].0, [10, 128]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(format!("{:?}", model::read(&path).unwrap_err()).contains("damaged"));
     std::fs::write(&path, b"not a checkpoint").unwrap();
     assert!(format!("{:?}", model::read(&path).unwrap_err()).contains("not a safetensors file"));
 }
