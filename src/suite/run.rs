@@ -164,6 +164,7 @@ impl Run<'_> {
             let workers: Vec<Worker> = self
                 .stations
                 .iter()
+                .flat_map(|station| std::iter::repeat_n(station, station.workers))
                 .map(|station| Worker { info: &station.info, oracle: oracle(station), data: &station.data, cadence: station.cadence })
                 .collect();
             series::run(self, key, &workers, &clean)?;

@@ -32,6 +32,8 @@ pub(super) struct Station {
     pub(super) info: DeviceInfo,
     pub(super) data: Tensor<2>,
     pub(super) cadence: usize,
+    /// Batches that run side by side.
+    pub(super) workers: usize,
 }
 
 /// Opens the devices, settles their slots and sends the examples there.
@@ -60,9 +62,17 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let data = drive::send(&resolved.data, &handle.device);
         let info = DeviceInfo { slots, ..handle.info.clone() };
         let cadence = if on_gpu && handle.info.backend != "cpu" { GPU_CADENCE } else { 1 };
-        stations.push(Station { handle, info, data, cadence });
+        let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
+        stations.push(Station { handle, info, data, cadence, workers });
     }
     Ok(stations)
+}
+
+/// Batches that the processor runs side by side: one a core, as many as memory holds and as the examples fill. Burn's CPU kernels leave
+/// cores idle between and within operations on small images. Outcomes do not depend on it.
+fn cpu_workers(held: u64, filled: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(usize::try_from(held).unwrap_or(usize::MAX)).min(filled).max(1)
 }
 
 /// Results are reused only where the kind of device is the same, unless the user says otherwise.
