@@ -110,6 +110,7 @@ pub fn main() -> u8 {
         }
     };
     quiet_drivers();
+    keep_freed_memory();
     stop_on_interrupt();
     quiet_panics();
     let carried_out = std::panic::catch_unwind(|| carry_out(arguments.command));
@@ -133,6 +134,21 @@ fn quiet_drivers() {
     if cfg!(unix) && std::env::var_os(RUNTIME).is_none() {
         // SAFETY: the program has no other thread yet.
         unsafe { std::env::set_var(RUNTIME, std::env::temp_dir()) };
+    }
+}
+
+/// Burn's CPU tensors come and go with every operation; by default glibc hands each large one back to the system and pays a page fault
+/// for every page of the next. Measured: a tenth of the quick suite's time, and less memory at its peak.
+fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const LARGEST: libc::c_int = 32 << 20;
+        // SAFETY: the program has no other thread yet, and the values are in the documented range.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, 16 * LARGEST);
+            libc::mallopt(libc::M_TOP_PAD, LARGEST);
+        }
     }
 }
 
