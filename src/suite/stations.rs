@@ -13,7 +13,8 @@ use crate::model::{Blueprint, Classifier};
 use crate::store::{Store, device_kind};
 use crate::{Error, Result};
 
-/// Rows at once where nobody says otherwise. More do not make the CPU faster, and fewer are full for longer when the examples run out.
+/// Rows at once where nobody says otherwise. More do not make the CPU faster, nor a rasteriser that runs on it, and fewer are full for
+/// longer when the examples run out.
 const CPU_SLOTS: usize = 64;
 const GPU_SLOTS: usize = 256;
 
@@ -43,7 +44,10 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
     for &choice in choices {
         let handle = device::open(choice)?;
         let on_gpu = handle.setup.is_some();
-        let wanted = request.slots.unwrap_or(if on_gpu { GPU_SLOTS } else { CPU_SLOTS });
+        let software = handle.setup.as_ref().is_some_and(|setup| setup.adapter.get_info().device_type == wgpu::DeviceType::Cpu);
+        let usual = if on_gpu && !software { GPU_SLOTS } else { CPU_SLOTS };
+        // Slots that no example can fill would only be computed.
+        let wanted = request.slots.unwrap_or(usual.min(resolved.data.len()));
         let features = resolved.data.features() as u64;
         let bytes_per_slot = 4 * (COPIES_OF_INPUT * features + COPIES_OF_ACTIVATION * activations);
         let budget = device::budget(&handle, request.memory);
@@ -61,7 +65,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
         let data = drive::send(&resolved.data, &handle.device);
         let info = DeviceInfo { slots, ..handle.info.clone() };
-        let cadence = if on_gpu && handle.info.backend != "cpu" { GPU_CADENCE } else { 1 };
+        let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
         stations.push(Station { handle, info, data, cadence, workers });
     }
