@@ -1,5 +1,6 @@
 //! A run: devices, defences, series.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DefenceInfo;
-use crate::store::{DefenceRecord, Mode, Store};
+use crate::store::{DefenceRecord, Mode, Store, device_kind};
 use crate::{Error, Result};
 
 /// Where trained weights are kept unless the command line says otherwise.
@@ -97,6 +98,10 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     }
     finished?;
     timed?;
+    let worked: BTreeSet<String> = store.devices()?.iter().map(device_kind).collect();
+    for station in stations.iter().filter(|station| !worked.contains(&device_kind(&station.info))) {
+        observer.note(&format!("{} got no example: the other devices had taken them all", station.info.name));
+    }
     Ok((store, Ending::Ran))
 }
 
