@@ -5,6 +5,7 @@
 //
 // x, origin, out_x: f32 [B, D], input units. rows: Row [B]. state: State [B].
 
+//!include shared/float.wgsl
 //!include shared/grid.wgsl
 //!include shared/random.wgsl
 //!include shared/reduce.wgsl
@@ -76,7 +77,12 @@ fn main(
         for (var word = 0u; word < min(4u, columns - block * 4u); word += 1u) {
             let element = base + block * 4u + word;
             if draws {
-                out_x[element] = clamp(origin[element] + scale * out_x[element], 0.0, 1.0);
+                // A pixel that is not finite stays as it is, so that the row is seen to fail: a clamp may hide it.
+                if magnitude_bits(origin[element]) >= NOT_FINITE {
+                    out_x[element] = origin[element];
+                } else {
+                    out_x[element] = clamp(origin[element] + scale * out_x[element], 0.0, 1.0);
+                }
             } else if begins {
                 out_x[element] = origin[element];
             } else {

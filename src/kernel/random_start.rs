@@ -160,9 +160,15 @@ fn in_cube_lanes(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
             }
         }
         for ((x, origin), number) in x.iter_mut().zip(origin).zip(numbers) {
-            *x = clip(origin + row.epsilon * (2.0 * number - 1.0), 0.0, 1.0);
+            *x = near(*origin, row.epsilon * (2.0 * number - 1.0));
         }
     }
+}
+
+/// A moved pixel, within [0, 1]. One that is not finite stays as it is, so that its row is seen to fail: clipping would hide it.
+#[inline(always)]
+fn near(origin: f32, change: f32) -> f32 {
+    if origin.is_finite() { clip(origin + change, 0.0, 1.0) } else { origin }
 }
 
 fn in_sphere(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
@@ -175,6 +181,6 @@ fn in_sphere(x: &mut [f32], origin: &[f32], row: &Row, counter: [u32; 3]) {
     let radius = f64::from(row.epsilon) * f64::from(u).powf(1.0 / x.len() as f64);
     let scale = if length > 0.0 { (radius / length) as f32 } else { 0.0 };
     for (x, origin) in x.iter_mut().zip(origin) {
-        *x = clip(origin + scale * *x, 0.0, 1.0);
+        *x = near(*origin, scale * *x);
     }
 }

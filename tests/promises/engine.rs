@@ -24,7 +24,8 @@ pub fn tests() -> Vec<Promise> {
     vec![
         plain("a row's outcome does not depend on order, company or cadence, to the bit", order_does_not_matter),
         plain("a descending sweep agrees with the exhaustive one and costs a fraction of it", sweeps_agree),
-        plain("a NaN fails its own row alone", a_nan_fails_its_row),
+        plain("a NaN and an infinity fail their own rows alone", a_nan_fails_its_row),
+        on_gpu("on the adapter a NaN and an infinity fail their own rows alone", a_nan_fails_its_row_on_the_adapter),
         plain("a model whose logits are not finite fails every row", an_ill_model_fails_on_the_cpu),
         on_gpu("on the adapter a model whose logits are not finite fails every row", an_ill_model_fails_on_the_adapter),
         on_gpu("the CPU and the adapter agree on every example", devices_agree),
@@ -98,20 +99,28 @@ fn sweeps_agree() {
 }
 
 fn a_nan_fails_its_row() {
-    let device = Device::flex();
+    planted_rows_fail_alone(&Device::flex());
+}
+
+fn a_nan_fails_its_row_on_the_adapter() {
+    planted_rows_fail_alone(&super::adapter::device());
+}
+
+fn planted_rows_fail_alone(device: &Device) {
     let data = separable(2, 12, 0.3);
-    let oracle = separator(&data, 5.0, &device);
+    let oracle = separator(&data, 5.0, device);
     let mut pixels = data.images.clone();
     pixels[3 * data.features() + 5] = f32::NAN;
-    let planted = Tensor::from_data(TensorData::new(pixels, [data.len(), data.features()]), &device);
+    pixels[7 * data.features()] = f32::INFINITY;
+    let planted = Tensor::from_data(TensorData::new(pixels, [data.len(), data.features()]), device);
     let positions: Vec<usize> = (0..data.len()).collect();
     for kind in ["pgd", "mi-fgsm", "fgsm", "noise"] {
         for norm in [Norm::Linf, Norm::L2] {
             let trial = Trial { norm, ..series(kind, "", Walk::Descending) };
-            let (sound, _) = attack_tensor(&trial, &oracle, &data, &send(&data, &device), &positions);
+            let (sound, _) = attack_tensor(&trial, &oracle, &data, &send(&data, device), &positions);
             let (ill, _) = attack_tensor(&trial, &oracle, &data, &planted, &positions);
             for (at, id) in data.ids.iter().enumerate() {
-                if at == 3 {
+                if at == 3 || at == 7 {
                     let failed = ill[id].outcomes[1..].iter().all(|outcome| outcome.verdict == Verdict::Failed);
                     assert!(failed, "{kind} {}: example {id}: {:?}", norm.name(), ill[id].outcomes);
                 } else {
