@@ -45,7 +45,7 @@ pub struct Effort {
     pub forwards: u64,
     /// Backward passes likewise.
     pub backwards: u64,
-    /// Slot-steps that held a running row.
+    /// Slot-steps that held a running row or a claim.
     pub occupied: u64,
 }
 
@@ -133,6 +133,9 @@ impl Drive<'_> {
                 let sound = (0..self.cadence).all(|_| state.step());
                 state.leave(sound)?;
             } else if state.judge.is_idle() {
+                let (passes, judged) = state.judge.cost();
+                let judging = Effort { steps: passes, forwards: passes * self.slots as u64, backwards: 0, occupied: judged };
+                state.effort += judging;
                 return Ok(state.effort);
             } else {
                 let judgements = state.judge.judge(self.oracle, self.data, self.norm)?;

@@ -52,12 +52,26 @@ pub struct Judge {
     claims: Vec<Claim>,
     slots: usize,
     device: Device,
+    passes: u64,
+    judged: u64,
 }
 
 impl Judge {
     /// A judge for batches of `slots` rows.
     pub fn new(slots: usize, features: usize, device: &Device) -> Self {
-        Self { points: Tensor::zeros([slots, features], device), claims: Vec::with_capacity(slots), slots, device: device.clone() }
+        Self {
+            points: Tensor::zeros([slots, features], device),
+            claims: Vec::with_capacity(slots),
+            slots,
+            device: device.clone(),
+            passes: 0,
+            judged: 0,
+        }
+    }
+
+    /// Forward passes of the whole batch so far, and the claims that they judged.
+    pub fn cost(&self) -> (u64, u64) {
+        (self.passes, self.judged)
     }
 
     /// Whether nothing waits to be judged.
@@ -96,6 +110,8 @@ impl Judge {
         if self.claims.is_empty() {
             return Ok(Vec::new());
         }
+        self.passes += 1;
+        self.judged += self.claims.len() as u64;
         let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
         let mut states = vec![State::default(); self.slots];
         let mut index = vec![-1; self.slots];
