@@ -16,6 +16,8 @@ pub enum Accepts {
     Number(f64, f64),
     /// A distance in input units (whole range 1) within the bounds: a number or text such as "8/255".
     Distance(f64, f64),
+    /// Height and width within the bounds, both included: `[3, 5]`, or one whole number for both.
+    Sides(i64, i64),
     /// `true` or `false`.
     Flag,
     /// One of the names.
@@ -47,6 +49,8 @@ pub enum Value {
     Integer(i64),
     /// A number; distances too.
     Number(f64),
+    /// Height and width, where they differ.
+    Sides([i64; 2]),
     /// Text or a choice.
     Text(String),
 }
@@ -69,6 +73,15 @@ impl Options {
         match self.0.get(name)? {
             Value::Number(value) => Some(*value),
             Value::Integer(value) => Some(*value as f64),
+            _ => None,
+        }
+    }
+
+    /// Height and width of `name`, where it is set.
+    pub fn sides(&self, name: &str) -> Option<[i64; 2]> {
+        match self.0.get(name)? {
+            Value::Sides(sides) => Some(*sides),
+            Value::Integer(side) => Some([*side; 2]),
             _ => None,
         }
     }

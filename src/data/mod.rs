@@ -9,6 +9,7 @@ mod digits;
 mod files;
 mod idx;
 mod npz;
+pub mod picture;
 mod request;
 pub mod synthetic;
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
 use super::Network;
+use crate::graph::Graph;
 use crate::{Error, Result};
 
 /// Named tensors: shape and row-major values.
@@ -18,9 +18,7 @@ pub struct Weights(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 impl Weights {
     /// The weights of a network.
     pub fn of(network: &Network) -> Self {
-        let mut collect = Collect { path: Vec::new(), weights: Self::default() };
-        network.visit(&mut collect);
-        collect.weights
+        network.weights()
     }
 
     /// Hash of names, shapes and values (blake3, hexadecimal).
@@ -96,92 +94,40 @@ pub fn read(path: &Path) -> Result<(Weights, BTreeMap<String, String>)> {
     Ok((weights, about))
 }
 
-/// Puts weights into a network of the same architecture.
+/// Whether weights are those of a graph: the same names and shapes.
 ///
 /// # Errors
-/// Every missing, extra or misshapen tensor, by name and both shapes, at once.
-pub fn load(network: Network, weights: &Weights, from: &str, device: &Device) -> Result<Network> {
-    let wanted = Weights::of(&network);
+/// Every missing, extra or misshapen tensor, by name and both shapes, at once, in words that start with `from`.
+pub fn fit(graph: &Graph, weights: &Weights, from: &str) -> Result<()> {
     let mut errors = Vec::new();
-    for (name, (shape, _)) in &wanted.0 {
-        match weights.0.get(name) {
+    let wanted: BTreeMap<&String, &Vec<usize>> = graph.parameters.iter().map(|parameter| (&parameter.name, &parameter.shape)).collect();
+    for (name, shape) in &wanted {
+        match weights.0.get(*name) {
             None => errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} is missing"))),
-            Some((found, _)) if found != shape => {
+            Some((found, _)) if found != *shape => {
                 errors.push(Error::input(format!("{from}: tensor \"{name}\" is {found:?}, the model wants {shape:?}")));
+            }
+            Some((_, numbers)) if numbers.len() != shape.iter().product::<usize>() => {
+                errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} has {} numbers", numbers.len())));
             }
             Some(_) => {}
         }
     }
     for (name, (shape, _)) in &weights.0 {
-        if !wanted.0.contains_key(name) {
+        if !wanted.contains_key(name) {
             errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} is not part of the model")));
         }
     }
-    if let Some(error) = Error::many(format!("{from} does not fit the model"), errors) {
-        return Err(error.help("check the architecture, its options, and the images' shape and classes"));
-    }
-    Ok(network.map(&mut Put { path: Vec::new(), weights, device: device.clone() }))
-}
-
-struct Collect {
-    path: Vec<String>,
-    weights: Weights,
-}
-
-impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.val().inner();
-        let mut shape: Vec<usize> = tensor.dims().to_vec();
-        let mut values: Vec<f32> = tensor.into_data().try_to_vec().expect("weights are f32");
-        if let [input, output] = shape[..] {
-            values = transposed(&values, input, output);
-            shape.reverse();
-        }
-        self.weights.0.insert(tensor_name(&self.path), (shape, values));
+    match Error::many(format!("{from} does not fit the model"), errors) {
+        Some(error) => Err(error.help("check the architecture, its options, and the images' shape and classes")),
+        None => Ok(()),
     }
 }
 
-struct Put<'a> {
-    path: Vec<String>,
-    weights: &'a Weights,
-    device: Device,
-}
-
-impl ModuleMapper for Put<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (shape, values) = &self.weights.0[&tensor_name(&self.path)];
-        let mut shape = shape.clone();
-        let mut values = values.clone();
-        if let [output, input] = shape[..] {
-            values = transposed(&values, output, input);
-            shape.reverse();
-        }
-        let (id, _, mapper) = param.consume();
-        Param::from_mapped_value(id, Tensor::from_data(TensorData::new(values, shape), &self.device), mapper)
-    }
-}
-
-/// The name of a tensor: its path without the name of the enum's variant, which comes first.
-fn tensor_name(path: &[String]) -> String {
-    path[path.len().min(1)..].join(".")
-}
-
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+/// Puts weights into a network of the same architecture.
+///
+/// # Errors
+/// As [`fit`].
+pub fn load(network: Network, weights: &Weights, from: &str, device: &Device) -> Result<Network> {
+    network.with_weights(weights, from, device)
 }

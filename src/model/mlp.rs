@@ -1,10 +1,8 @@
 //! Fully connected layers with rectifiers between them.
 
-use burn::module::Module;
-use burn::nn;
-use burn::tensor::{Tensor, activation};
-
-use super::{Blueprint, ModelRow, Network};
+use super::{Blueprint, ModelRow};
+use crate::Result;
+use crate::graph::{Builder, Graph, Unary};
 use crate::options::{Accepts, Entry, OptionSpec};
 
 pub(super) const ROW: ModelRow = ModelRow {
@@ -16,34 +14,18 @@ pub(super) const ROW: ModelRow = ModelRow {
             OptionSpec { name: "layers", accepts: Accepts::Integer(1, 64), default: Some("2"), help: "how many hidden layers" },
         ],
     },
-    build: |blueprint| Network::Mlp(Mlp::new(blueprint)),
+    build,
 };
 
-/// Hidden layers and a last affine map.
-#[derive(Module, Debug)]
-pub struct Mlp {
-    hidden: Vec<nn::Linear>,
-    output: nn::Linear,
-}
-
-impl Mlp {
-    fn new(blueprint: &Blueprint) -> Self {
-        let width = blueprint.options.integer("hidden").unwrap_or(128) as usize;
-        let layers = blueprint.options.integer("layers").unwrap_or(2) as usize;
-        let features: usize = blueprint.shape.iter().product();
-        let hidden = (0..layers)
-            .map(|layer| nn::LinearConfig::new(if layer == 0 { features } else { width }, width).init(blueprint.device))
-            .collect();
-        Self { hidden, output: nn::LinearConfig::new(width, blueprint.classes).init(blueprint.device) }
+fn build(blueprint: &Blueprint) -> Result<Graph> {
+    let width = blueprint.options.integer("hidden").unwrap_or(128) as usize;
+    let layers = blueprint.options.integer("layers").unwrap_or(2) as usize;
+    let mut net = Builder::new(blueprint.shape, blueprint.classes);
+    let mut x = net.flatten(net.input())?;
+    for layer in 0..layers {
+        x = net.linear(&format!("hidden.{layer}"), x, width, true)?;
+        x = net.unary(x, Unary::Relu)?;
     }
-
-    /// Logits [examples, classes] of images [examples, channels, height, width].
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let hidden = self.hidden.iter().fold(images.flatten(1, 3), |x, layer| activation::relu(layer.forward(x)));
-        self.output.forward(hidden)
-    }
-
-    pub(super) fn activations(&self) -> usize {
-        self.hidden.iter().chain([&self.output]).map(|layer| layer.weight.dims()[1]).sum()
-    }
+    let logits = net.linear("output", x, blueprint.classes, true)?;
+    net.finish(logits)
 }

@@ -1,26 +1,33 @@
 //! Classifiers: images [examples, channels, height, width] in [0, 1] to logits [examples, classes].
 //!
-//! [`MODELS`] is the table: a model is one file and one row. Weights come from [`initialise`], which depends on the model's seed alone, or
-//! from a checkpoint.
+//! [`MODELS`] is the table: a model is one file, that writes a [`Graph`], and one row. Weights come from [`initialise`], which depends on
+//! the model's seed alone, or from a checkpoint.
 
 mod checkpoint;
 mod initialise;
+pub mod layers;
 mod linear;
 mod mlp;
+mod network;
+mod normalise;
 mod small_cnn;
+pub mod source;
+pub mod weights;
+mod zoo;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::graph::Graph;
 use crate::nearest::nearest;
 use crate::options::{Entry, Options};
 use crate::{Error, Result};
 
-pub use checkpoint::{Weights, load, read, write};
+pub use checkpoint::{Weights, fit, load, read, write};
 pub use initialise::initialise;
-pub use linear::Linear;
-pub use mlp::Mlp;
-pub use small_cnn::SmallCnn;
+pub use network::{Moved, Network};
+pub use normalise::Normalisation;
+pub use source::{Loaded, ONNX, load_model};
+pub use weights::Matching;
 
 /// What a model's builder is told.
 pub struct Blueprint<'a> {
@@ -30,53 +37,45 @@ pub struct Blueprint<'a> {
     pub shape: [usize; 3],
     /// How many classes.
     pub classes: usize,
-    /// Where the weights live.
-    pub device: &'a Device,
 }
 
 /// A row of [`MODELS`].
 pub struct ModelRow {
     /// Name, summary and options.
     pub entry: Entry,
-    /// Builds the network; its weights still want to be set.
-    pub build: fn(&Blueprint) -> Network,
+    /// Builds the graph.
+    pub build: fn(&Blueprint) -> Result<Graph>,
 }
 
 /// Every architecture.
-pub const MODELS: &[ModelRow] = &[linear::ROW, mlp::ROW, small_cnn::ROW];
+pub const MODELS: &[ModelRow] = &[
+    linear::ROW,
+    mlp::ROW,
+    small_cnn::ROW,
+    zoo::LENET5,
+    zoo::RESNET20,
+    zoo::RESNET32,
+    zoo::RESNET56,
+    zoo::RESNET18,
+    zoo::RESNET50,
+    zoo::PREACT_RESNET18,
+    zoo::WIDE_28_10,
+    zoo::WIDE_34_10,
+    zoo::WIDE_70_16,
+    zoo::VGG16,
+];
 
-/// The network of an architecture.
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a defence, never a list of them")]
-pub enum Network {
-    /// One affine map.
-    Linear(Linear),
-    /// Fully connected layers.
-    Mlp(Mlp),
-    /// Two convolutions and two dense layers.
-    SmallCnn(SmallCnn),
-}
-
-impl Network {
-    /// Logits [examples, classes] of images [examples, channels, height, width].
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Network::Linear(network) => network.forward(images),
-            Network::Mlp(network) => network.forward(images),
-            Network::SmallCnn(network) => network.forward(images),
-        }
-    }
-}
-
-impl Network {
-    /// Numbers that a forward pass makes of one image of this shape, layer by layer.
-    fn activations(&self, shape: [usize; 3]) -> usize {
-        match self {
-            Network::Linear(network) => network.activations(),
-            Network::Mlp(network) => network.activations(),
-            Network::SmallCnn(network) => network.activations(shape),
-        }
-    }
+/// The graph of an architecture.
+///
+/// # Errors
+/// An unknown architecture, with the nearest known name; images that it does not take.
+pub fn build(architecture: &str, blueprint: &Blueprint) -> Result<Graph> {
+    let row = MODELS.iter().find(|row| row.entry.name == architecture).ok_or_else(|| {
+        let known: Vec<&str> = MODELS.iter().map(|row| row.entry.name).collect();
+        let hint = nearest(architecture, known.iter().copied()).map(|name| format!("did you mean \"{name}\"? ")).unwrap_or_default();
+        Error::input(format!("unknown architecture \"{architecture}\"")).help(format!("{hint}known: {}", known.join(", ")))
+    })?;
+    (row.build)(blueprint)
 }
 
 /// A network for images of one shape.
@@ -91,23 +90,36 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Builds an architecture with weights drawn from `seed`.
+    /// Builds an architecture on a device, with weights drawn from `seed`.
     ///
     /// # Errors
-    /// An unknown architecture, with the nearest known name.
-    pub fn new(architecture: &str, seed: u64, blueprint: &Blueprint) -> Result<Self> {
-        let row = MODELS.iter().find(|row| row.entry.name == architecture).ok_or_else(|| {
-            let known: Vec<&str> = MODELS.iter().map(|row| row.entry.name).collect();
-            let hint = nearest(architecture, known.iter().copied()).map(|name| format!("did you mean \"{name}\"? ")).unwrap_or_default();
-            Error::input(format!("unknown architecture \"{architecture}\"")).help(format!("{hint}known: {}", known.join(", ")))
-        })?;
-        let network = initialise((row.build)(blueprint), seed, blueprint.device);
-        Ok(Self { network, shape: blueprint.shape, classes: blueprint.classes })
+    /// As [`build`].
+    pub fn new(architecture: &str, seed: u64, blueprint: &Blueprint, device: &Device) -> Result<Self> {
+        let graph = build(architecture, blueprint)?;
+        let weights = initialise(&graph, seed);
+        Self::from_graph(graph, &weights, device)
     }
 
-    /// Numbers that a forward pass makes of one image, layer by layer: what memory is reckoned by.
+    /// A graph with its weights on a device.
+    ///
+    /// # Errors
+    /// A graph that does not fit together; weights that are not its.
+    pub fn from_graph(graph: Graph, weights: &Weights, device: &Device) -> Result<Self> {
+        let (shape, classes) = (graph.input, graph.classes);
+        Ok(Self { network: Network::new(graph, weights, "the weights", device)?, shape, classes })
+    }
+
+    /// The same function of the images with less work, batch norm folded away, on a device: what attacks run. Not to be trained.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn frozen(&self, device: &Device) -> Result<Self> {
+        Ok(Self { network: self.network.frozen(device)?, shape: self.shape, classes: self.classes })
+    }
+
+    /// Numbers that a forward pass makes of one image and keeps, layer by layer: what memory is reckoned by.
     pub fn activations(&self) -> usize {
-        self.network.activations(self.shape)
+        self.network.activations()
     }
 
     /// Features of an image: channels x height x width.
@@ -117,8 +129,17 @@ impl Classifier {
 
     /// Logits [rows, classes] of flat inputs [rows, features].
     pub fn logits(&self, inputs: Tensor<2>) -> Tensor<2> {
+        self.network.forward(self.images(inputs))
+    }
+
+    /// As [`Classifier::logits`], batch norm using the statistics of these rows, and the running statistics that they move.
+    pub fn training_logits(&self, inputs: Tensor<2>) -> (Tensor<2>, Moved) {
+        self.network.forward_training(self.images(inputs))
+    }
+
+    fn images(&self, inputs: Tensor<2>) -> Tensor<4> {
         let [rows, _] = inputs.dims();
         let [channels, height, width] = self.shape;
-        self.network.forward(inputs.reshape([rows, channels, height, width]))
+        inputs.reshape([rows, channels, height, width])
     }
 }

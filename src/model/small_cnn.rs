@@ -1,12 +1,8 @@
 //! A small convolutional network for images of any size.
 
-use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Tensor, activation};
-
-use super::{Blueprint, ModelRow, Network};
+use super::{Blueprint, ModelRow};
+use crate::Result;
+use crate::graph::{Builder, Conv, Graph, Unary};
 use crate::options::{Accepts, Entry, OptionSpec};
 
 /// The dense layer sees at most so many pixels a side; larger images are averaged down to it, so that its size stays bounded.
@@ -31,55 +27,27 @@ pub(super) const ROW: ModelRow = ModelRow {
             },
         ],
     },
-    build: |blueprint| Network::SmallCnn(SmallCnn::new(blueprint)),
+    build,
 };
 
 /// conv - relu - conv - relu - dense - relu - dense.
-#[derive(Module, Debug)]
-pub struct SmallCnn {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    linear1: Linear,
-    linear2: Linear,
-}
-
-impl SmallCnn {
-    fn new(blueprint: &Blueprint) -> Self {
-        let [channels, height, width] = blueprint.shape;
-        let first = blueprint.options.integer("channels").unwrap_or(32) as usize;
-        let hidden = blueprint.options.integer("hidden").unwrap_or(128) as usize;
-        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
-        let conv = |from, to, stride| {
-            Conv2dConfig::new([from, to], [3, 3]).with_stride([stride, stride]).with_padding(padding.clone()).init(blueprint.device)
-        };
-        let side = |length: usize| length.div_ceil(2).min(LARGEST_SIDE);
-        let features = 2 * first * side(height) * side(width);
-        Self {
-            conv1: conv(channels, first, 1),
-            conv2: conv(first, 2 * first, 2),
-            linear1: LinearConfig::new(features, hidden).init(blueprint.device),
-            linear2: LinearConfig::new(hidden, blueprint.classes).init(blueprint.device),
-        }
+fn build(blueprint: &Blueprint) -> Result<Graph> {
+    let [_, height, width] = blueprint.shape;
+    let channels = blueprint.options.integer("channels").unwrap_or(32) as usize;
+    let hidden = blueprint.options.integer("hidden").unwrap_or(128) as usize;
+    let mut net = Builder::new(blueprint.shape, blueprint.classes);
+    let conv = Conv { padding: [1; 4], ..Conv::new(channels, [3, 3]) };
+    let mut x = net.conv("conv1", net.input(), conv)?;
+    x = net.unary(x, Unary::Relu)?;
+    x = net.conv("conv2", x, Conv { to: 2 * channels, stride: [2, 2], ..conv })?;
+    x = net.unary(x, Unary::Relu)?;
+    let (height, width) = (height.div_ceil(2), width.div_ceil(2));
+    if height > LARGEST_SIDE || width > LARGEST_SIDE {
+        x = net.adaptive_average_pool(x, [height.min(LARGEST_SIDE), width.min(LARGEST_SIDE)])?;
     }
-
-    /// Logits [examples, classes] of images [examples, channels, height, width].
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = activation::relu(self.conv1.forward(images));
-        let mut x = activation::relu(self.conv2.forward(x));
-        let [_, _, height, width] = x.dims();
-        if height > LARGEST_SIDE || width > LARGEST_SIDE {
-            x = adaptive_avg_pool2d(x, [height.min(LARGEST_SIDE), width.min(LARGEST_SIDE)]);
-        }
-        let x = activation::relu(self.linear1.forward(x.flatten(1, 3)));
-        self.linear2.forward(x)
-    }
-
-    pub(super) fn activations(&self, [_, height, width]: [usize; 3]) -> usize {
-        let channels = |conv: &Conv2d| conv.weight.dims()[0];
-        let dense = |layer: &Linear| layer.weight.dims()[1];
-        channels(&self.conv1) * height * width
-            + channels(&self.conv2) * height.div_ceil(2) * width.div_ceil(2)
-            + dense(&self.linear1)
-            + dense(&self.linear2)
-    }
+    x = net.flatten(x)?;
+    x = net.linear("linear1", x, hidden, true)?;
+    x = net.unary(x, Unary::Relu)?;
+    let logits = net.linear("linear2", x, blueprint.classes, true)?;
+    net.finish(logits)
 }
