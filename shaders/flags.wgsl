@@ -1,15 +1,16 @@
 // A row's bookkeeping after a forward pass with logits z, label y and target t. One workgroup a row.
 //   prediction: first of the largest logits
 //   score:      max over j != y of z_j - z_y, targeted z_t - max over j != t of z_j
-//   loss:       the score, or the cross-entropy of y, or minus that of t
-// Failed where a logit is not finite; else broken by a success (with LAST only after the last step); else survived where no step is
-// left; else one step more.
+//   loss:       the score, or the cross-entropy of y, or minus that of t, or the difference of logits ratio (shared/loss.wgsl)
+// Failed where a logit is not finite; else broken by a success from step counts_from on (with LAST only after the last step); else
+// survived where no step is left; else one step more. With OWN_END always one step more.
 //
 // logits: f32 [B, C]. rows: Row [B]. state, out_state: State [B].
 
 //!include shared/argmax.wgsl
 //!include shared/float.wgsl
 //!include shared/grid.wgsl
+//!include shared/loss.wgsl
 //!include shared/reduce.wgsl
 //!include shared/row.wgsl
 
@@ -41,22 +42,14 @@ fn main(
     let row = rows[slot];
     let now = state[slot];
     let targeted = (row.flags & TARGETED) != 0u;
-    let chosen = min(select(row.label, row.target_, targeted), classes - 1u);
 
     var bits = 0u;
-    var mine = Largest(LOWEST, NOWHERE);
-    var mine_but_class = Largest(LOWEST, NOWHERE);
     for (var j = lane; j < classes; j += GROUP) {
-        let z = logits[base + j];
-        bits = max(bits, magnitude_bits(z));
-        mine = larger(mine, Largest(z, j));
-        if j != chosen {
-            mine_but_class = larger(mine_but_class, Largest(z, j));
-        }
+        bits = max(bits, magnitude_bits(logits[base + j]));
     }
     let finite = reduce_max_bits(lane, bits) < NOT_FINITE;
-    let best = reduce_largest(lane, mine);
-    let other = reduce_largest(lane, mine_but_class);
+    let ranking = rank_logits(lane, base, classes);
+    let best = ranking.first;
 
     var exponentials = 0.0;
     for (var j = lane; j < classes; j += GROUP) {
@@ -81,18 +74,27 @@ fn main(
         if !finite {
             next.status = FAILED;
         } else {
-            // Positive towards success: away from the label, or towards the target.
-            let sign = select(1.0, -1.0, targeted);
-            let own = logits[base + chosen];
+            let decides = score_pair(row, ranking, classes);
+            let leads = loss_pair(row, ranking, classes);
+            let kind = loss_kind(row, classes);
             next.prediction = best.index;
-            next.score = sign * (other.value - own);
-            next.loss = select(sign * (log(total) + best.value - own), next.score, (row.flags & MARGIN) != 0u);
+            next.score = logits[base + decides.up] - logits[base + decides.down];
+            next.loss = logits[base + leads.up] - logits[base + leads.down];
+            if kind == RATIO {
+                next.loss = next.loss / ratio_range(row, ranking);
+            } else if kind == CROSS_ENTROPY {
+                let towards = (row.flags & (TARGETED | TOWARDS)) != 0u;
+                let own = logits[base + min(select(row.label, row.target_, towards), classes - 1u)];
+                let entropy = log(total) + (best.value - own);
+                next.loss = select(entropy, -entropy, towards);
+            }
             next.improved = select(0u, 1u, next.score > next.best);
             next.best = max(next.best, next.score);
 
-            let success = (best.index == chosen) == targeted;
-            let last = next.step >= row.steps;
-            if success && (last || (row.flags & LAST) == 0u) {
+            let chosen = select(decides.down, decides.up, targeted);
+            let success = (best.index == chosen) == targeted && next.step >= row.counts_from;
+            let last = next.step >= row.steps && (row.flags & OWN_END) == 0u;
+            if success && (last || (row.flags & (LAST | OWN_END)) == 0u) {
                 next.status = BROKEN;
             } else if last {
                 next.status = SURVIVED;

@@ -1,12 +1,15 @@
 // Gradient of the loss that an attack ascends, with respect to the logits z; y is the label, t the target. One workgroup a row.
-//   cross-entropy: softmax(z) - onehot(y), targeted onehot(t) - softmax(z)
-//   margin (Carlini and Wagner 2017): onehot(best but y) - onehot(y), targeted onehot(t) - onehot(best but t)
+//   cross-entropy: softmax(z) - onehot(y); for a target onehot(t) - softmax(z)
+//   margin: onehot(up) - onehot(down)
+//   difference of logits ratio n / d: (gradient of n - n / d gradient of d) / d, with n the margin and
+//     d = z_pi1 - z_pi3, or towards a target z_pi1 - (z_pi3 + z_pi4) / 2 (shared/loss.wgsl has the formulas and their sources)
 // It is 0 for rows that are not running. The first of several largest logits is the best.
 //
 // logits, out_gradient: f32 [B, C]. rows: Row [B]. state: State [B].
 
 //!include shared/argmax.wgsl
 //!include shared/grid.wgsl
+//!include shared/loss.wgsl
 //!include shared/reduce.wgsl
 //!include shared/row.wgsl
 
@@ -36,19 +39,9 @@ fn main(
     let base = slot * classes;
     let row = rows[slot];
     let now = state[slot];
-    let targeted = (row.flags & TARGETED) != 0u;
-    let chosen = min(select(row.label, row.target_, targeted), classes - 1u);
     let running = is_running(row, now);
-    let margin = (row.flags & MARGIN) != 0u;
-
-    // The margin wants the best of the others, the softmax the best of all.
-    var mine = Largest(LOWEST, NOWHERE);
-    for (var j = lane; j < classes; j += GROUP) {
-        if !(margin && j == chosen) {
-            mine = larger(mine, Largest(logits[base + j], j));
-        }
-    }
-    let largest = reduce_largest(lane, mine);
+    let ranking = rank_logits(lane, base, classes);
+    let largest = ranking.first;
 
     var exponentials = 0.0;
     for (var j = lane; j < classes; j += GROUP) {
@@ -59,13 +52,27 @@ fn main(
     if !live {
         return;
     }
+    let kind = loss_kind(row, classes);
+    let pair = loss_pair(row, ranking, classes);
+    let range = ratio_range(row, ranking);
+    let ratio = (logits[base + pair.up] - logits[base + pair.down]) / range;
+    let third = share_of_third(row);
+    let towards = (row.flags & (TARGETED | TOWARDS)) != 0u;
+    let own = min(select(row.label, row.target_, towards), classes - 1u);
     for (var j = lane; j < classes; j += GROUP) {
         var value = 0.0;
-        if running && margin {
-            value = select(0.0, 1.0, j == largest.index) - select(0.0, 1.0, j == chosen);
+        if running && kind == CROSS_ENTROPY {
+            value = exp(logits[base + j] - largest.value) / total - select(0.0, 1.0, j == own);
+            value = select(value, -value, towards);
         } else if running {
-            value = exp(logits[base + j] - largest.value) / total - select(0.0, 1.0, j == chosen);
+            value = select(0.0, 1.0, j == pair.up) - select(0.0, 1.0, j == pair.down);
+            if kind == RATIO {
+                let of_range = select(0.0, 1.0, j == ranking.first.index)
+                    - select(0.0, third, j == ranking.third.index)
+                    - select(0.0, 1.0 - third, j == ranking.fourth.index);
+                value = (value - ratio * of_range) / range;
+            }
         }
-        out_gradient[base + j] = select(value, -value, targeted);
+        out_gradient[base + j] = value;
     }
 }

@@ -13,12 +13,16 @@ struct Row {
     example: u32,
     restart: u32,
     decay: f32,
-    unused: array<u32, 3>,
+    counts_from: u32,
+    unused: array<u32, 2>,
 }
 
 const TARGETED: u32 = 1u;
 const MARGIN: u32 = 2u;
 const LAST: u32 = 4u;
+const DLR: u32 = 8u;
+const TOWARDS: u32 = 16u;
+const OWN_END: u32 = 32u;
 
 const START_ORIGIN: u32 = 0u;
 const START_RANDOM: u32 = 1u;

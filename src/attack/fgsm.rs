@@ -7,6 +7,7 @@
 use burn::tensor::Tensor;
 
 use super::goal::{self, GOAL, Goal, LOSS, TARGET};
+use super::step::{EOT, draws};
 use super::{Attack, AttackRow, RowPlan};
 use crate::engine::slots::Slots;
 use crate::kernel::row::{LAST, START_KEPT, START_ORIGIN};
@@ -17,11 +18,11 @@ pub(super) const ROW: AttackRow = AttackRow {
     entry: Entry {
         name: "fgsm",
         summary: "one step of epsilon along the gradient at the original (Goodfellow et al. 2015)",
-        options: &[GOAL, TARGET, LOSS],
+        options: &[GOAL, TARGET, LOSS, EOT],
     },
     norms: &[Norm::Linf, Norm::L2],
     check: |_| Ok(()),
-    build: |options| Box::new(Fgsm::new(options)),
+    build: |options, _| vec![Box::new(Fgsm::new(options))],
 };
 
 /// One step of epsilon.
@@ -29,11 +30,13 @@ pub(super) struct Fgsm {
     pub(super) goal: Goal,
     /// Loss and goal, as in [`crate::kernel::row`].
     pub(super) flags: u32,
+    /// Draws that the gradient is averaged over.
+    pub(super) draws: u32,
 }
 
 impl Fgsm {
     fn new(options: &Options) -> Self {
-        Self { goal: goal::goal(options), flags: goal::flags(options) }
+        Self { goal: goal::goal(options), flags: goal::flags(options), draws: draws(options) }
     }
 }
 
@@ -42,9 +45,13 @@ impl Attack for Fgsm {
         self.goal
     }
 
-    fn plan(&self, epsilon: f32, kept: bool) -> RowPlan {
+    fn plan(&self, epsilon: f32, _attempt: u32, kept: bool) -> RowPlan {
         let (start, steps) = if kept { (START_KEPT, 0) } else { (START_ORIGIN, 1) };
-        RowPlan { step_size: epsilon, steps, start, flags: self.flags | LAST, decay: 0.0 }
+        RowPlan { step_size: epsilon, steps, start, flags: self.flags | LAST, ..RowPlan::default() }
+    }
+
+    fn draws(&self) -> u32 {
+        self.draws
     }
 
     fn runs_every_epsilon(&self) -> bool {

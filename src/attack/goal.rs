@@ -1,7 +1,7 @@
 //! What an attack wants: any wrong class, or a particular one.
 
 use crate::kernel::random::philox;
-use crate::kernel::row::{MARGIN, TARGETED};
+use crate::kernel::row::{DLR, MARGIN, TARGETED};
 use crate::options::{Accepts, OptionSpec, Options};
 
 /// Any class but the label, or the one that a rule names.
@@ -60,9 +60,9 @@ pub(super) const TARGET: OptionSpec = OptionSpec {
 
 pub(super) const LOSS: OptionSpec = OptionSpec {
     name: "loss",
-    accepts: Accepts::Choice(&["cross-entropy", "margin"]),
+    accepts: Accepts::Choice(&["cross-entropy", "dlr", "margin"]),
     default: Some("\"cross-entropy\""),
-    help: "the loss that the attack ascends; margin: the largest other logit less the label's (Carlini and Wagner 2017)",
+    help: "the loss to ascend; dlr: difference of logits ratio (Croce and Hein 2020); margin: largest other logit less the label's",
 };
 
 /// The goal that the options ask for.
@@ -78,6 +78,10 @@ pub(super) fn goal(options: &Options) -> Goal {
 /// The row flags that goal and loss ask for.
 pub(super) fn flags(options: &Options) -> u32 {
     let targeted = if goal(options) == Goal::Untargeted { 0 } else { TARGETED };
-    let margin = if options.text("loss") == Some("margin") { MARGIN } else { 0 };
-    targeted | margin
+    let loss = match options.text("loss") {
+        Some("dlr") => DLR,
+        Some("margin") => MARGIN,
+        _ => 0,
+    };
+    targeted | loss
 }

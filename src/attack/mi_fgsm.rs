@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::fgsm::Fgsm;
 use super::goal::{self, GOAL, Goal, LOSS, TARGET};
-use super::step::{STEP, STEP_RELATIVE, StepSize, one_step};
+use super::step::{EOT, STEP, STEP_RELATIVE, StepSize, draws, one_step};
 use super::{Attack, AttackRow, RowPlan};
 use crate::engine::slots::Slots;
 use crate::kernel::row::START_ORIGIN;
@@ -21,6 +21,7 @@ pub(super) const ROW: AttackRow = AttackRow {
             GOAL,
             TARGET,
             LOSS,
+            EOT,
             OptionSpec { name: "steps", accepts: Accepts::Integer(1, 1_000_000), default: Some("10"), help: "gradient steps" },
             STEP,
             OptionSpec { help: "step size as a multiple of epsilon; default 1 / steps", ..STEP_RELATIVE },
@@ -29,12 +30,13 @@ pub(super) const ROW: AttackRow = AttackRow {
     },
     norms: &[Norm::Linf, Norm::L2],
     check: one_step,
-    build: |options| Box::new(MiFgsm::new(options)),
+    build: |options, _| vec![Box::new(MiFgsm::new(options))],
 };
 
 struct MiFgsm {
     goal: Goal,
     flags: u32,
+    draws: u32,
     steps: u32,
     step: StepSize,
     decay: f32,
@@ -46,6 +48,7 @@ impl MiFgsm {
         Self {
             goal: goal::goal(options),
             flags: goal::flags(options),
+            draws: draws(options),
             steps,
             step: StepSize::from_options(options, 1.0 / steps as f32),
             decay: options.number("decay").unwrap_or(1.0) as f32,
@@ -58,12 +61,23 @@ impl Attack for MiFgsm {
         self.goal
     }
 
-    fn plan(&self, epsilon: f32, _kept: bool) -> RowPlan {
-        RowPlan { step_size: self.step.at(epsilon), steps: self.steps, start: START_ORIGIN, flags: self.flags, decay: self.decay }
+    fn plan(&self, epsilon: f32, _attempt: u32, _kept: bool) -> RowPlan {
+        RowPlan {
+            step_size: self.step.at(epsilon),
+            steps: self.steps,
+            start: START_ORIGIN,
+            flags: self.flags,
+            decay: self.decay,
+            ..RowPlan::default()
+        }
+    }
+
+    fn draws(&self) -> u32 {
+        self.draws
     }
 
     fn scout(&self) -> Option<Box<dyn Attack>> {
-        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags }))
+        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags, draws: self.draws }))
     }
 
     fn start(&self, slots: &mut Slots) {

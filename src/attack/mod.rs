@@ -4,11 +4,15 @@
 //! start, how they move along a gradient, and which point is put before the judge. [`ATTACKS`] is the table: an attack is one file and
 //! one row.
 
+mod apgd;
+mod autoattack;
+mod fab;
 mod fgsm;
 mod goal;
 mod mi_fgsm;
 mod noise;
 mod pgd;
+mod square;
 pub(crate) mod step;
 
 use burn::tensor::Tensor;
@@ -20,8 +24,8 @@ use crate::threat::Norm;
 pub use goal::{Goal, Target};
 pub use step::StepSize;
 
-/// The parameters of a row that depend on the attack and the epsilon alone.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The parameters of a row that depend on the attack, the epsilon and the attempt alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowPlan {
     /// Step size, input units.
     pub step_size: f32,
@@ -33,6 +37,21 @@ pub struct RowPlan {
     pub flags: u32,
     /// Momentum's decay.
     pub decay: f32,
+    /// The first step whose success counts.
+    pub counts_from: u32,
+    /// The row's target is the class with the so many-th largest clean logit among the others, from 0; absent: the goal's.
+    pub rank: Option<u32>,
+}
+
+/// What an attack is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The norm of the threat.
+    pub norm: Norm,
+    /// How many classes the defence tells apart.
+    pub classes: usize,
+    /// Channels, height and width of an input.
+    pub shape: [usize; 3],
 }
 
 /// A procedure that looks for adversarial examples, a batch of rows at a time.
@@ -40,12 +59,27 @@ pub trait Attack: Send + Sync {
     /// What a row wants to reach.
     fn goal(&self) -> Goal;
 
-    /// The parameters of a row at `epsilon`; `kept`: the slot has kept what the same example's last row found out, so that an attack
-    /// which can use that need not pay for it again.
-    fn plan(&self, epsilon: f32, kept: bool) -> RowPlan;
+    /// The parameters of a row at `epsilon`; `attempt` counts the rows tried at it from 0; `kept`: the slot has kept what the same
+    /// example's last row found out, so that an attack which can use that need not pay for it again.
+    fn plan(&self, epsilon: f32, attempt: u32, kept: bool) -> RowPlan;
 
-    /// Rows tried at one epsilon before it counts as survived.
-    fn restarts(&self) -> u32 {
+    /// Rows tried at one epsilon before it counts as survived: restarts, targets, or restarts for each target.
+    fn attempts(&self) -> u32 {
+        1
+    }
+
+    /// How many of the classes with the largest clean logits rows are led to ([`RowPlan::rank`] is below it).
+    fn ranks(&self) -> u32 {
+        0
+    }
+
+    /// Tensors [slots, features] of its own that the attack keeps in [`Slots::planes`].
+    fn planes(&self) -> usize {
+        0
+    }
+
+    /// Draws of a random defence that a step averages over (expectation over transformations, Athalye et al. 2018).
+    fn draws(&self) -> u32 {
         1
     }
 
@@ -81,6 +115,9 @@ pub trait Attack: Send + Sync {
     }
 }
 
+/// An attack's parts, cheapest first; most have one.
+pub type Parts = Vec<Box<dyn Attack>>;
+
 /// A row of [`ATTACKS`].
 pub struct AttackRow {
     /// Name, summary and options.
@@ -89,12 +126,23 @@ pub struct AttackRow {
     pub norms: &'static [Norm],
     /// Rules between options; the message says which and the way out.
     pub check: fn(&Options) -> Result<(), String>,
-    /// Builds the attack for one norm.
-    pub build: fn(&Options) -> Box<dyn Attack>,
+    /// Builds the attack; of several parts, each runs on what those before it left standing.
+    pub build: fn(&Options, &Setting) -> Parts,
 }
 
 /// Every attack.
-pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW];
+pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, autoattack::ROW];
+
+/// The `count` classes with the largest logits but the label, largest first; the first of equal ones comes first.
+pub fn largest_others(label: u32, logits: &[f32], count: usize) -> Vec<u32> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut others: Vec<u32> = (0..logits.len() as u32).filter(|&class| class != label).collect();
+    others.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]));
+    others.truncate(count);
+    others
+}
 
 /// Key of the random stream of every row of an attack: a hash of the suite's seed, the attack's kind and its resolved options; epsilon
 /// and the entry's name play no part.

@@ -21,12 +21,12 @@ pub(super) const ROW: AttackRow = AttackRow {
     },
     norms: &[Norm::Linf, Norm::L2],
     check: |_| Ok(()),
-    build: |options| {
-        Box::new(Noise {
+    build: |options, _| {
+        vec![Box::new(Noise {
             goal: goal::goal(options),
             flags: goal::flags(options) | MARGIN,
             draws: options.integer("draws").unwrap_or(100) as u32,
-        })
+        })]
     },
 };
 
@@ -41,8 +41,8 @@ impl Attack for Noise {
         self.goal
     }
 
-    fn plan(&self, _epsilon: f32, _kept: bool) -> RowPlan {
-        RowPlan { step_size: 0.0, steps: self.draws - 1, start: START_RANDOM, flags: self.flags, decay: 0.0 }
+    fn plan(&self, _epsilon: f32, _attempt: u32, _kept: bool) -> RowPlan {
+        RowPlan { step_size: 0.0, steps: self.draws - 1, start: START_RANDOM, flags: self.flags, ..RowPlan::default() }
     }
 
     fn uses_gradients(&self) -> bool {

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::fgsm::Fgsm;
 use super::goal::{self, GOAL, Goal, LOSS, TARGET};
-use super::step::{STEP, STEP_RELATIVE, StepSize, one_step};
+use super::step::{EOT, STEP, STEP_RELATIVE, StepSize, draws, one_step};
 use super::{Attack, AttackRow, RowPlan};
 use crate::engine::slots::Slots;
 use crate::kernel::row::{LAST, START_ORIGIN, START_RANDOM};
@@ -21,6 +21,7 @@ pub(super) const ROW: AttackRow = AttackRow {
             GOAL,
             TARGET,
             LOSS,
+            EOT,
             OptionSpec { name: "steps", accepts: Accepts::Integer(1, 1_000_000), default: Some("40"), help: "gradient steps" },
             STEP,
             OptionSpec { help: "step size as a multiple of epsilon; default 2.5 / steps", ..STEP_RELATIVE },
@@ -41,12 +42,13 @@ pub(super) const ROW: AttackRow = AttackRow {
     },
     norms: &[Norm::Linf, Norm::L2],
     check: one_step,
-    build: |options| Box::new(Pgd::new(options)),
+    build: |options, _| vec![Box::new(Pgd::new(options))],
 };
 
 struct Pgd {
     goal: Goal,
     flags: u32,
+    draws: u32,
     steps: u32,
     step: StepSize,
     random_start: bool,
@@ -60,6 +62,7 @@ impl Pgd {
         Self {
             goal: goal::goal(options),
             flags: goal::flags(options) | last,
+            draws: draws(options),
             steps,
             step: StepSize::from_options(options, 2.5 / steps as f32),
             random_start: options.flag("random_start").unwrap_or(true),
@@ -73,23 +76,27 @@ impl Attack for Pgd {
         self.goal
     }
 
-    fn plan(&self, epsilon: f32, _kept: bool) -> RowPlan {
+    fn plan(&self, epsilon: f32, _attempt: u32, _kept: bool) -> RowPlan {
         RowPlan {
             step_size: self.step.at(epsilon),
             steps: self.steps,
             start: if self.random_start { START_RANDOM } else { START_ORIGIN },
             flags: self.flags,
-            decay: 0.0,
+            ..RowPlan::default()
         }
     }
 
-    fn restarts(&self) -> u32 {
+    fn attempts(&self) -> u32 {
         // Without a random start every restart would find the same.
         if self.random_start { self.restarts } else { 1 }
     }
 
+    fn draws(&self) -> u32 {
+        self.draws
+    }
+
     fn scout(&self) -> Option<Box<dyn Attack>> {
-        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags }))
+        Some(Box::new(Fgsm { goal: self.goal, flags: self.flags, draws: self.draws }))
     }
 
     fn start(&self, slots: &mut Slots) {

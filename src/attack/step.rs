@@ -1,4 +1,4 @@
-//! Step sizes: absolute, or relative to epsilon.
+//! What gradient attacks share: step sizes, absolute or relative to epsilon, and gradients averaged over draws of a random defence.
 
 use crate::options::{Accepts, OptionSpec, Options};
 
@@ -46,4 +46,16 @@ pub(crate) fn one_step(options: &Options) -> Result<(), String> {
         (Some(_), Some(_)) => Err("`step` and `step_relative` are both given: keep one of them".into()),
         _ => Ok(()),
     }
+}
+
+pub(crate) const EOT: OptionSpec = OptionSpec {
+    name: "eot",
+    accepts: Accepts::Integer(1, 10_000),
+    default: None,
+    help: "draws of a random defence that a gradient is averaged over (Athalye et al. 2018); 1 unless given",
+};
+
+/// The draws that the options ask for.
+pub(crate) fn draws(options: &Options) -> u32 {
+    options.integer("eot").unwrap_or(1) as u32
 }

@@ -1,8 +1,8 @@
 //! A row's bookkeeping after a forward pass: did it succeed, has it run out, is its point the best so far?
 //!
 //! With logits z, label y and target t: the prediction is the first of the largest logits; the score is the margin,
-//! `max over j != y of z_j - z_y` or, targeted, `z_t - max over j != t of z_j`; the loss is the margin, or the cross-entropy of y, or
-//! minus that of t.
+//! `max over j != y of z_j - z_y` or, targeted, `z_t - max over j != t of z_j`; the loss is the margin, the cross-entropy of y or minus
+//! that of t, or the difference of logits ratio; [`TOWARDS`](super::row::TOWARDS) leads the loss to t and leaves the score that of y.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
@@ -11,7 +11,8 @@ use burn_wgpu::{CubeBackend, CubeTensor};
 use bytemuck::{Pod, Zeroable};
 
 use super::launch::launch;
-use super::row::{BROKEN, LAST, MARGIN, RUNNING, Row, SURVIVED, State, TARGETED};
+use super::loss;
+use super::row::{BROKEN, LAST, OWN_END, RUNNING, Row, SURVIVED, State, TARGETED};
 use super::twin::{self, CpuTensor, NOT_FINITE, argmax, largest_bits};
 use super::{Element, Kernel, door, fields, input, output, sample};
 
@@ -56,9 +57,9 @@ pub struct Parameters {
 /// The states after a forward pass that gave `logits` [B, C], at least two classes. A fresh row's state is begun first; a row that is
 /// no longer running keeps its state, but for `improved`, which becomes 0; an empty slot keeps it as it is.
 ///
-/// A running row with a logit that is not finite has failed. Otherwise a success breaks it (with [`LAST`], only after the last step);
-/// if not broken and out of steps, it has survived; else its `step` goes up by one, and with `gradients` so does `backwards`. A label
-/// or a target past the last class counts as the last one.
+/// A running row with a logit that is not finite has failed. Otherwise a success from step `counts_from` on breaks it (with [`LAST`],
+/// only after the last step); if not broken and out of steps, it has survived; else, and always with [`OWN_END`], its `step` goes up by
+/// one, and with `gradients` so does `backwards`. A label or a target past the last class counts as the last one.
 ///
 /// # Panics
 /// Where shapes or element types do not fit.
@@ -118,19 +119,18 @@ fn after_forward(z: &[f32], row: &Row, mut state: State, gradients: bool) -> Sta
         return state.failed(row);
     }
     let targeted = row.flags & TARGETED != 0;
-    let class = (if targeted { row.target } else { row.label } as usize).min(z.len() - 1);
-    // Positive towards success: away from the label, or towards the target.
-    let sign = if targeted { -1.0 } else { 1.0 };
     let prediction = argmax(z, None);
+    let pair = loss::score_pair(row, z);
     state.prediction = prediction as u32;
-    state.score = sign * (z[argmax(z, Some(class))] - z[class]);
-    state.loss = if row.flags & MARGIN != 0 { state.score } else { sign * cross_entropy(z, z[prediction], class) };
+    state.score = z[pair.up] - z[pair.down];
+    state.loss = loss::value(row, z);
     state.improved = u32::from(state.score > state.best);
     state.best = state.best.max(state.score);
 
-    let success = (prediction == class) == targeted;
-    let last = state.step >= row.steps;
-    if success && (last || row.flags & LAST == 0) {
+    let class = if targeted { pair.up } else { pair.down };
+    let success = (prediction == class) == targeted && state.step >= row.counts_from;
+    let last = state.step >= row.steps && row.flags & OWN_END == 0;
+    if success && (last || row.flags & (LAST | OWN_END) == 0) {
         state.status = BROKEN;
     } else if last {
         state.status = SURVIVED;
@@ -139,9 +139,4 @@ fn after_forward(z: &[f32], row: &Row, mut state: State, gradients: bool) -> Sta
         state.backwards += u32::from(gradients);
     }
     state
-}
-
-fn cross_entropy(z: &[f32], largest: f32, class: usize) -> f32 {
-    let total: f32 = z.iter().map(|z| (z - largest).exp()).sum();
-    total.ln() + largest - z[class]
 }

@@ -1,7 +1,9 @@
 //! Gradient of the loss that an attack ascends, with respect to the logits z; y is the label, t the target.
 //!
-//! - cross-entropy, untargeted: `softmax(z) - onehot(y)`; targeted: `onehot(t) - softmax(z)`;
-//! - margin (Carlini and Wagner 2017), untargeted: `onehot(best but y) - onehot(y)`; targeted: `onehot(t) - onehot(best but t)`.
+//! - cross-entropy, untargeted: `softmax(z) - onehot(y)`; to a target: `onehot(t) - softmax(z)`;
+//! - margin (Carlini and Wagner 2017), untargeted: `onehot(best but y) - onehot(y)`; targeted: `onehot(t) - onehot(best but t)`; towards
+//!   a target: `onehot(t) - onehot(y)`;
+//! - difference of logits ratio n / d (Croce and Hein 2020): `(gradient of n - n / d gradient of d) / d`, n being the margin.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
@@ -10,14 +12,15 @@ use burn_wgpu::{CubeBackend, CubeTensor};
 use bytemuck::{Pod, Zeroable};
 
 use super::launch::launch;
-use super::row::{MARGIN, Row, State, TARGETED};
-use super::twin::{self, CpuTensor, argmax};
+use super::loss;
+use super::row::{Row, State};
+use super::twin::{self, CpuTensor};
 use super::{Element, Kernel, door, fields, input, output, sample};
 
 /// The row of [`KERNELS`](super::KERNELS).
 pub const KERNEL: Kernel = Kernel {
     name: "loss_gradient",
-    summary: "gradient of cross-entropy or margin with respect to the logits, targeted or not, row by row",
+    summary: "gradient of cross-entropy, margin or logits ratio with respect to the logits, targeted or not",
     shader: include_str!("../../shaders/loss_gradient.wgsl"),
     workgroup: 64,
     per_row: true,
@@ -90,30 +93,7 @@ impl LossGradient for Flex {
                 z.fill(0.0);
                 return;
             }
-            let targeted = row.flags & TARGETED != 0;
-            let class = (if targeted { row.target } else { row.label } as usize).min(z.len() - 1);
-            // Untargeted: away from the label. Targeted: towards the target, the same with the sign turned.
-            let sign = if targeted { -1.0 } else { 1.0 };
-            if row.flags & MARGIN != 0 {
-                let other = argmax(z, Some(class));
-                z.fill(0.0);
-                z[other] = sign;
-                z[class] = -sign;
-            } else {
-                softmax(z);
-                z[class] -= 1.0;
-                z.iter_mut().for_each(|z| *z *= sign);
-            }
+            loss::gradient(row, z);
         })
     }
-}
-
-fn softmax(z: &mut [f32]) {
-    let largest = z[argmax(z, None)];
-    let mut total = 0.0;
-    for z in z.iter_mut() {
-        *z = (*z - largest).exp();
-        total += *z;
-    }
-    z.iter_mut().for_each(|z| *z /= total);
 }

@@ -14,9 +14,19 @@
 //! `flags` gets a gradient and a step; one that has just been broken keeps its point.
 
 pub mod admit;
+pub mod apgd;
+pub mod apgd_check;
+pub mod apgd_keep;
+pub mod apgd_l1_step;
+pub mod apgd_start;
+pub mod apgd_step;
 pub mod distances;
+pub mod fab_look;
+pub mod fab_start;
+pub mod fab_step;
 pub mod flags;
 pub mod keep_best;
+pub mod l1_project;
 pub mod l2_step;
 pub mod linf_step;
 pub mod loss_gradient;
@@ -25,24 +35,40 @@ pub mod random;
 pub mod random_start;
 pub mod row;
 pub mod sample;
+pub mod square;
+pub mod square_linf;
+pub mod square_mass;
 pub mod words;
 
 mod door;
 mod launch;
+mod loss;
+mod plane;
 mod twin;
 
 use sample::{Shape, Value};
 
 pub use admit::admit;
+pub use apgd_check::apgd_check;
+pub use apgd_keep::apgd_keep;
+pub use apgd_l1_step::apgd_l1_step;
+pub use apgd_start::apgd_start;
+pub use apgd_step::apgd_step;
 pub use distances::distances;
+pub use fab_look::fab_look;
+pub use fab_start::fab_start;
+pub use fab_step::fab_step;
 pub use flags::flags;
 pub use keep_best::keep_best;
+pub use l1_project::l1_project;
 pub use l2_step::l2_step;
 pub use launch::poison_outputs;
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
 pub use momentum::momentum;
 pub use random_start::random_start;
+pub use square_linf::square_linf;
+pub use square_mass::square_mass;
 
 /// Every kernel of the engine, in the order of a step.
 pub const KERNELS: &[Kernel] = &[
@@ -54,17 +80,32 @@ pub const KERNELS: &[Kernel] = &[
     momentum::KERNEL,
     linf_step::KERNEL,
     l2_step::KERNEL,
+    l1_project::KERNEL,
+    fab_start::KERNEL,
+    fab_look::KERNEL,
+    fab_step::KERNEL,
+    apgd_start::KERNEL,
+    apgd_check::KERNEL,
+    apgd_keep::KERNEL,
+    apgd_step::KERNEL,
+    apgd_l1_step::KERNEL,
+    square_linf::KERNEL,
+    square_mass::KERNEL,
     distances::KERNEL,
 ];
 
 /// WGSL that several shaders share, by the name after `//!include`.
 pub const SHARED: &[(&str, &str)] = &[
+    ("shared/apgd.wgsl", include_str!("../../shaders/shared/apgd.wgsl")),
     ("shared/argmax.wgsl", include_str!("../../shaders/shared/argmax.wgsl")),
     ("shared/float.wgsl", include_str!("../../shaders/shared/float.wgsl")),
     ("shared/grid.wgsl", include_str!("../../shaders/shared/grid.wgsl")),
+    ("shared/l1.wgsl", include_str!("../../shaders/shared/l1.wgsl")),
+    ("shared/loss.wgsl", include_str!("../../shaders/shared/loss.wgsl")),
     ("shared/random.wgsl", include_str!("../../shaders/shared/random.wgsl")),
     ("shared/reduce.wgsl", include_str!("../../shaders/shared/reduce.wgsl")),
     ("shared/row.wgsl", include_str!("../../shaders/shared/row.wgsl")),
+    ("shared/square.wgsl", include_str!("../../shaders/shared/square.wgsl")),
 ];
 
 /// What a kernel is, for lists, tests, benches and the launch.

@@ -16,9 +16,9 @@ pub struct Row {
     pub steps: u32,
     /// The example's class.
     pub label: u32,
-    /// The class to reach; read where `flags` has [`TARGETED`].
+    /// The class to reach; read where `flags` has [`TARGETED`] or [`TOWARDS`].
     pub target: u32,
-    /// [`TARGETED`], [`MARGIN`], [`LAST`] and the like.
+    /// [`TARGETED`], [`MARGIN`], [`LAST`] and the like, added up.
     pub flags: u32,
     /// Where a fresh row starts: [`START_ORIGIN`], [`START_RANDOM`] or [`START_KEPT`].
     pub start: u32,
@@ -32,8 +32,10 @@ pub struct Row {
     pub restart: u32,
     /// Momentum's decay.
     pub decay: f32,
+    /// The first step whose success counts; 0: every one.
+    pub counts_from: u32,
     /// Keeps the size a multiple of 16 bytes.
-    pub unused: [u32; 3],
+    pub unused: [u32; 2],
 }
 
 /// The row wants the class `target`; without it, any class but `label`.
@@ -42,6 +44,12 @@ pub const TARGETED: u32 = 1;
 pub const MARGIN: u32 = 2;
 /// Only the point after the last step is judged; without it, the first one that succeeds.
 pub const LAST: u32 = 4;
+/// The loss is the difference of logits ratio (Croce and Hein 2020); without it and without [`MARGIN`], cross-entropy.
+pub const DLR: u32 = 8;
+/// The loss leads to the class `target`, but any class other than `label` is a success.
+pub const TOWARDS: u32 = 16;
+/// The attack's own kernel ends the row: neither a success nor the last step does.
+pub const OWN_END: u32 = 32;
 
 /// A fresh row starts at its origin.
 pub const START_ORIGIN: u32 = 0;
@@ -92,6 +100,8 @@ pub const FAILED: u32 = 3;
 
 /// 32-bit words in a [`Row`].
 pub const ROW_WORDS: usize = size_of::<Row>() / 4;
+/// 32-bit words that a slot has for the notes of an attack's own kernels.
+pub const NOTES_WORDS: usize = 16;
 /// 32-bit words in a [`State`].
 pub const STATE_WORDS: usize = size_of::<State>() / 4;
 

@@ -3,7 +3,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::random::{philox, unit as to_unit};
-use super::row::{BROKEN, LAST, MARGIN, RUNNING, Row, START_KEPT, START_ORIGIN, START_RANDOM, SURVIVED, State, TARGETED};
+use super::row::{
+    BROKEN, DLR, LAST, MARGIN, OWN_END, RUNNING, Row, START_KEPT, START_ORIGIN, START_RANDOM, SURVIVED, State, TARGETED, TOWARDS,
+};
 use super::words;
 
 /// Size of a sample.
@@ -130,7 +132,7 @@ pub fn indices(rows: usize, bound: usize, device: &Device) -> Value {
     Value::Words(words::upload(&(0..rows).map(index).collect::<Vec<i32>>(), device))
 }
 
-/// Rows and states of every kind: fresh with every start, running, broken, survived, empty; targeted and not, both losses.
+/// Rows and states of every kind: fresh with every start, running, broken, survived, empty; targeted and not, every loss.
 pub fn slots(shape: Shape, device: &Device) -> (Value, Value) {
     let (rows, states): (Vec<Row>, Vec<State>) = (0..shape.rows).map(|index| slot(index, shape.columns)).unzip();
     (Value::Words(words::upload(&rows, device)), Value::Words(words::upload(&states, device)))
@@ -146,15 +148,16 @@ fn slot(index: usize, classes: usize) -> (Row, State) {
         step_size: 0.005 * (index % 4) as f32,
         steps: 3,
         label,
-        target: (label + 1) % classes as u32,
-        flags: (2 * variety + index as u32) & (TARGETED | MARGIN | LAST),
+        target: (label + 1 + variety) % classes as u32,
+        flags: (2 * variety + index as u32) & (TARGETED | MARGIN | LAST | DLR | TOWARDS | OWN_END),
         start: [START_RANDOM, START_ORIGIN, START_KEPT][kind % 3],
         generation: if kind == 7 { 0 } else { index as u32 + 2 },
         key: [0x1234_5678 ^ index as u32, 0x9ABC_DEF0],
         example: index as u32 * 3,
         restart: variety % 3,
         decay: 0.9,
-        unused: [0; 3],
+        counts_from: index as u32 % 3,
+        unused: [0; 2],
     };
     let fresh = kind < 3;
     let state = State {
