@@ -8,7 +8,8 @@ use std::hint::black_box;
 use burn::tensor::{Device, Tensor};
 use bytemuck::Zeroable;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gauntlet::attack::ATTACKS;
+use gauntlet::attack::{ATTACKS, Setting};
+use gauntlet::engine::draw::Draw;
 use gauntlet::engine::oracle::Oracle;
 use gauntlet::engine::slots::Slots;
 use gauntlet::kernel::row::{LAST, Row};
@@ -49,8 +50,8 @@ fn steps(criterion: &mut Criterion) {
     for (name, device) in devices() {
         let model = MODELS.iter().find(|row| row.entry.name == "small-cnn").expect("small-cnn is a model");
         let options = parse_options(&model.entry, "").expect("defaults are sound");
-        let blueprint = Blueprint { options: &options, shape: SHAPE, classes: 10, device: &device };
-        let classifier = Classifier::new("small-cnn", 0, &blueprint).expect("small-cnn takes 28x28 pixels");
+        let blueprint = Blueprint { options: &options, shape: SHAPE, classes: 10 };
+        let classifier = Classifier::new("small-cnn", 0, &blueprint, &device).expect("small-cnn takes 28x28 pixels");
         let oracle = Oracle::new(classifier, device.clone());
         let features = oracle.features();
         let mut group = criterion.benchmark_group(format!("step/{name}"));
@@ -58,15 +59,16 @@ fn steps(criterion: &mut Criterion) {
         let point = Tensor::<2>::ones([ROWS, features], &device) * 0.5;
         group.bench_function("network alone", |bencher| {
             bencher.iter(|| {
-                let gradient = oracle.gradient(point.clone(), |logits| logits);
+                let gradient = oracle.gradient(point.clone(), &[Draw::none(ROWS)], |logits| logits.to_vec());
                 black_box(gradient.into_data());
             });
         });
         for row in ATTACKS {
-            let attack = (row.build)(&parse_options(&row.entry, "").expect("defaults are sound"));
-            let plan = attack.plan(0.1, false);
             for &norm in row.norms {
-                let mut slots = Slots::new(ROWS, features, norm, &device);
+                let setting = Setting { norm, classes: oracle.classes(), shape: SHAPE };
+                let attack = (row.build)(&parse_options(&row.entry, "").expect("defaults are sound"), &setting).remove(0);
+                let plan = attack.plan(0.1, 0, false);
+                let mut slots = Slots::new(ROWS, SHAPE, norm, attack.planes(), &device);
                 slots.origin = point.clone();
                 slots.rows = upload(&rows(plan.flags, plan.start, plan.step_size), &device);
                 group.bench_function(format!("{}/{}", row.entry.name, norm.name()), |bencher| {
@@ -74,13 +76,13 @@ fn steps(criterion: &mut Criterion) {
                         attack.start(&mut slots);
                         let gradient = attack.uses_gradients().then(|| {
                             let (rows, state) = (slots.rows.clone(), &mut slots.state);
-                            oracle.gradient(slots.x.clone(), |logits| {
-                                *state = kernel::flags(logits.clone(), rows.clone(), state.clone(), true);
-                                kernel::loss_gradient(logits, rows, state.clone())
+                            oracle.gradient(slots.x.clone(), &[Draw::none(ROWS)], |logits| {
+                                *state = kernel::flags(logits[0].clone(), rows.clone(), state.clone(), true);
+                                vec![kernel::loss_gradient(logits[0].clone(), rows, state.clone())]
                             })
                         });
                         if gradient.is_none() {
-                            slots.state = kernel::flags(oracle.logits(slots.x.clone()), slots.rows.clone(), slots.state.clone(), false);
+                            slots.state = kernel::flags(oracle.logits(slots.x.clone(), &Draw::none(ROWS)), slots.rows.clone(), slots.state.clone(), false);
                         }
                         attack.advance(&mut slots, gradient);
                         // The flags are read as the engine reads them.

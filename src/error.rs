@@ -100,6 +100,14 @@ impl Error {
         self
     }
 
+    /// Says what it is about, in front of the message.
+    #[must_use]
+    pub fn about(mut self, subject: &str) -> Self {
+        self.0.message = format!("{subject}: {}", self.0.message);
+        self.0.related = self.0.related.into_iter().map(|error| error.about(subject)).collect();
+        self
+    }
+
     /// Points at bytes `span` of a file's text.
     #[must_use]
     pub fn at(mut self, source: &Arc<NamedSource<String>>, span: std::ops::Range<usize>) -> Self {

@@ -6,7 +6,8 @@
 //! - [`suite`]: reads the suite, resolves it into a plan, and runs the plan over the devices.
 //! - [`device`]: which devices there are, how they are chosen and opened, and how much fits on one.
 //! - [`data`]: examples, from files or made.
-//! - [`model`] and [`defence`]: classifiers, their checkpoints, and how they are trained.
+//! - [`graph`], [`onnx`] and [`model`]: networks as graphs, the reader of ONNX files, the zoo and its checkpoints.
+//! - [`defence`]: how models are trained, and what stands around them.
 //! - [`threat`]: norms and radii.
 //! - [`kernel`]: the hand-written WGSL compute shaders, each with a twin in Rust that the CPU device runs.
 //! - [`attack`]: state machines over rows.
@@ -26,9 +27,11 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod graph;
 pub mod kernel;
 pub mod model;
 pub mod nearest;
+pub mod onnx;
 pub mod options;
 pub mod report;
 pub mod store;

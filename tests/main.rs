@@ -23,32 +23,48 @@ macro_rules! promises {
 
 #[path = "promises/adapter.rs"]
 mod adapter;
+#[path = "promises/apgd.rs"]
+mod apgd;
 #[path = "promises/attacks.rs"]
 mod attacks;
 #[path = "promises/bench_model.rs"]
 mod bench_model;
+#[path = "promises/checks.rs"]
+mod checks;
+#[path = "promises/compare.rs"]
+mod compare;
 #[path = "promises/data.rs"]
 mod data;
 #[path = "promises/devices.rs"]
 mod devices;
 #[path = "promises/engine.rs"]
 mod engine;
+#[path = "promises/fab.rs"]
+mod fab;
+#[path = "promises/graph.rs"]
+mod graph;
 #[path = "promises/kernels.rs"]
 mod kernels;
 #[path = "promises/numbers.rs"]
 mod numbers;
+#[path = "promises/onnx.rs"]
+mod onnx;
 #[path = "promises/reference.rs"]
 mod reference;
 #[path = "promises/report.rs"]
 mod report;
 #[path = "promises/runs.rs"]
 mod runs;
+#[path = "promises/square.rs"]
+mod square;
 #[path = "promises/store.rs"]
 mod store;
 #[path = "promises/suite.rs"]
 mod suite;
 #[path = "promises/training.rs"]
 mod training;
+#[path = "promises/weights.rs"]
+mod weights;
 
 /// A test.
 pub struct Promise {
@@ -65,17 +81,25 @@ fn main() {
     let required = std::env::var_os("GAUNTLET_REQUIRE_ADAPTER").is_some_and(|value| value == "1");
     let adapter = required || gauntlet::device::list().iter().any(|adapter| adapter.index.is_some());
     let modules = [
+        ("apgd", apgd::tests()),
         ("attacks", attacks::tests()),
+        ("checks", checks::tests()),
+        ("compare", compare::tests()),
         ("data", data::tests()),
         ("devices", devices::tests()),
         ("engine", engine::tests()),
+        ("fab", fab::tests()),
+        ("graph", graph::tests()),
         ("kernels", kernels::tests()),
         ("numbers", numbers::tests()),
+        ("onnx", onnx::tests()),
         ("report", report::tests()),
         ("runs", runs::tests()),
+        ("square", square::tests()),
         ("store", store::tests()),
         ("suite", suite::tests()),
         ("training", training::tests()),
+        ("weights", weights::tests()),
     ];
     let trials = modules.into_iter().flat_map(|(module, tests)| tests.into_iter().map(move |test| (module, test))).map(|(module, test)| {
         // A test that names its own module path keeps it, so that it can be run alone by that name.

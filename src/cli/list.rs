@@ -5,9 +5,10 @@ use clap::{Args, ValueEnum};
 use crate::Result;
 use crate::attack::ATTACKS;
 use crate::data::SOURCES;
-use crate::defence::TRAINERS;
+use crate::defence::{TRAINERS, WRAPPERS};
 use crate::kernel::KERNELS;
 use crate::model::MODELS;
+use crate::model::layers::LAYERS;
 use crate::options::{Accepts, Entry};
 use crate::threat::Norm;
 
@@ -22,7 +23,9 @@ pub struct Arguments {
 enum What {
     Attacks,
     Models,
+    Layers,
     Trainers,
+    Wrappers,
     Sources,
     Kernels,
     Norms,
@@ -42,6 +45,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             })
             .collect(),
         What::Models => MODELS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Wrappers => WRAPPERS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Layers => LAYERS
+            .iter()
+            .map(|row| {
+                let required = if row.required.is_empty() { String::new() } else { format!(" [must have: {}]", row.required.join(", ")) };
+                describe(&row.entry, &required)
+            })
+            .collect(),
         What::Trainers => TRAINERS.iter().map(|row| describe(&row.entry, "")).collect(),
         What::Sources => SOURCES
             .iter()
@@ -77,6 +88,7 @@ fn accepts(accepts: Accepts) -> String {
         Accepts::Distance(low, high) => {
             format!("distance such as 0.1 or \"8/255\", {}", bounds(low.to_string(), (high < f64::MAX).then(|| high.to_string())))
         }
+        Accepts::Sides(low, high) => format!("whole number or [height, width], {low} to {high}"),
         Accepts::Flag => "true or false".into(),
         Accepts::Choice(names) => format!("one of {}", names.join(", ")),
         Accepts::Text => "text".into(),

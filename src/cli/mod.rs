@@ -1,12 +1,17 @@
 //! The commands: one file each, clap types and what they call.
 
+pub mod attack;
+pub mod compare;
 pub mod devices;
+pub mod export;
 pub mod list;
 pub mod log;
+pub mod model;
 pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod table;
 pub mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -34,12 +39,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Lists attacks, models, trainers, sources, kernels or norms with their options
+    /// Lists attacks, models, trainers, wrappers, sources, kernels or norms with their options
     List(list::Arguments),
     /// Trains the defences of a suite and writes their weights as safetensors files
     Train(train::Arguments),
     /// Makes the plots, tables and report of a run again from its store
     Report(report::Arguments),
+    /// Compares two runs, or two defences, example by example; --gate makes it a test
+    Compare(compare::Arguments),
+    /// Writes a run's results or adversarial examples in other formats
+    Export(export::Arguments),
+    /// Describes a model's file: shapes, operators, cost, clean accuracy, checks
+    Model(model::Arguments),
+    /// Attacks one image and writes the adversarial one
+    Attack(attack::Arguments),
 }
 
 /// What `run`, `plan` and `train` share: which suite, and what to change in it.
@@ -125,6 +138,10 @@ fn carry_out(command: Command) -> Result<u8> {
         Command::List(arguments) => list::run(&arguments).map(|()| 0),
         Command::Train(arguments) => train::run(&arguments).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Model(arguments) => model::run(&arguments).map(|()| 0),
+        Command::Attack(arguments) => attack::run(&arguments),
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::SuiteArguments;
 use crate::Result;
-use crate::attack::ATTACKS;
+use crate::attack::{ATTACKS, Attack, Setting};
 use crate::suite::resolved::Resolved;
 use crate::threat::Sweep;
 
@@ -77,16 +77,19 @@ fn costs(resolved: &Resolved) -> Vec<SeriesCost> {
         let threat = resolved.threat(&key);
         let spec = resolved.attack(&key);
         let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
-        let attack = (row.build)(&spec.options);
+        let setting = Setting { norm: key.norm, classes: resolved.data.classes, shape: resolved.data.shape };
+        let parts = (row.build)(&spec.options, &setting);
         let epsilons = threat.epsilons.iter().filter(|&&epsilon| epsilon > 0.0).count() as u64;
         let row = |kept: bool| {
-            let plan = attack.plan(1.0, kept);
-            let forwards = u64::from(plan.steps) + 1;
-            let backwards = if attack.uses_gradients() { u64::from(plan.steps) } else { 0 };
-            (forwards + backwards) * u64::from(attack.restarts())
+            let attempt = |part: &dyn Attack, attempt| {
+                let plan = part.plan(1.0, attempt, kept);
+                let forwards = u64::from(plan.steps) + 1;
+                forwards + if part.uses_gradients() { u64::from(plan.steps) } else { 0 }
+            };
+            parts.iter().flat_map(|part| (0..part.attempts()).map(|number| attempt(&**part, number))).sum::<u64>()
         };
-        let every = if epsilons == 0 { 0 } else { row(false) + (epsilons - 1) * row(attack.keeps_for_next_row()) };
-        let descending = threat.sweep == Sweep::Descending && !attack.runs_every_epsilon();
+        let every = if epsilons == 0 { 0 } else { row(false) + (epsilons - 1) * row(parts[0].keeps_for_next_row()) };
+        let descending = threat.sweep == Sweep::Descending && !parts.iter().any(|part| part.runs_every_epsilon());
         let expected = if descending { every.min(2 * row(false)) } else { every };
         let examples = resolved.data.len() as u64;
         SeriesCost {

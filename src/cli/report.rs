@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::Result;
-use crate::evaluate::results::Results;
+use crate::evaluate::checks::Addition;
+use crate::evaluate::results::{Check, Results};
 use crate::report::text::distance;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
@@ -116,13 +117,7 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
         table(&lines, &mut text);
     }
     text.push('\n');
-    let passed = results.checks.iter().filter(|check| check.verdict == "pass").count();
-    if passed > 0 {
-        text.push_str(&format!("checks: {passed} of {} passed\n", results.checks.len()));
-    }
-    for check in results.checks.iter().filter(|check| check.verdict != "pass") {
-        text.push_str(&format!("{} {}, {}: {}\n", check.verdict.to_uppercase(), check.check, check.defence, check.detail));
-    }
+    checks(results, &mut text);
     let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
     let (cells, seconds) = (results.cells.len(), results.timing.seconds);
     text.push_str(&format!(
@@ -131,6 +126,55 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
         folder.join("report.html").display()
     ));
     text
+}
+
+/// Columns that a line of the checks takes at most.
+const WIDTH: usize = 118;
+
+/// What the checks say, a block a defence, and what was added because of them.
+fn checks(results: &Results, text: &mut String) {
+    let name = results.checks.iter().map(|check| check.check.chars().count()).max().unwrap_or(0);
+    for defence in &results.defences {
+        let of_defence: Vec<&Check> = results.checks.iter().filter(|check| check.defence == defence.name).collect();
+        if of_defence.is_empty() {
+            continue;
+        }
+        let counts = ["fail", "warn", "pass", "skip"].map(|verdict| {
+            let count = of_defence.iter().filter(|check| check.verdict == verdict).count();
+            format!("{count} {verdict}")
+        });
+        text.push_str(&format!("checks of {}: {}\n", defence.name, counts.join(", ")));
+        for check in of_defence {
+            let indent = 8 + name + 2;
+            let lines = wrap(&check.detail, WIDTH - indent.min(WIDTH / 2));
+            for (number, line) in lines.iter().enumerate() {
+                let head = if number == 0 { format!("  {}  {:<name$}", check.verdict.to_uppercase(), check.check) } else { String::new() };
+                text.push_str(&format!("{head:<indent$}{line}\n"));
+            }
+        }
+        text.push('\n');
+    }
+    for Addition { name, kind, changes, why, .. } in &results.hardened {
+        let changes = if changes.is_empty() { String::new() } else { format!(" with {}", changes.join(", ")) };
+        text.push_str(&format!("added by --harden: {name}, {kind}{changes}, for {why}\n"));
+    }
+}
+
+/// Text in lines of at most so many characters; a longer word has a line of its own.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn table(lines: &[Vec<String>], text: &mut String) {

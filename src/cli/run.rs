@@ -29,9 +29,15 @@ pub struct Arguments {
     /// Replace what the folder holds of a former run
     #[arg(long)]
     fresh: bool,
+    /// Keep every adversarial example, for `gauntlet export --format npz`
+    #[arg(long)]
+    keep_examples: bool,
     /// Go on with what another kind of device has found
     #[arg(long)]
     mix_devices: bool,
+    /// Add the attacks that failed checks ask for, and say which: averaged gradients, more steps and restarts, another loss, `square`
+    #[arg(long)]
+    harden: bool,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -60,7 +66,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         overrides: arguments.suite.overrides(),
         limit: arguments.suite.limit.map(|limit| limit as usize),
         mode,
+        keep_examples: arguments.keep_examples,
         mix_devices: arguments.mix_devices,
+        harden: arguments.harden,
     };
     let lines = Lines::new(arguments.quiet || arguments.json);
     let (store, ending) = run::run(&request, &lines)?;

@@ -48,16 +48,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let handle = device::open(choices[0])?;
     let workshop = Workshop {
         cache: &arguments.weights,
-        base: &resolved.suite.base,
         device: &handle.device,
         device_name: &handle.info.name,
         data: resolved.train.as_ref(),
-        shape: resolved.data.shape,
-        classes: resolved.data.classes,
     };
     let lines = Lines::new(arguments.quiet);
-    for spec in resolved.suite.defences.iter().filter(|spec| arguments.defence.as_ref().is_none_or(|name| *name == spec.name)) {
-        let prepared = prepare(spec, &workshop, &mut |progress| {
+    let wanted = |name: &str| arguments.defence.as_ref().is_none_or(|defence| defence == name);
+    for (spec, design) in resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(&spec.name)) {
+        let prepared = prepare(spec, design, &workshop, &mut |progress| {
             lines.training(&spec.name, &progress);
             check_interrupt()
         })?;

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use bytemuck::Zeroable;
 
 use super::Inner;
+use crate::engine::draw::Draw;
 use crate::engine::oracle::Oracle;
 use crate::engine::slots::Slots;
 use crate::kernel;
@@ -13,8 +14,8 @@ use crate::kernel::words::upload;
 /// The points [rows, features] where the attack ends, from `inputs` [rows, features] in [0, 1]; a row whose gradient is not finite stays
 /// where it was. `examples` are the rows' stable ids and `round` tells one epoch's draws from another's.
 pub fn craft(inner: &Inner, oracle: &Oracle, inputs: Tensor<2>, labels: &[u32], examples: &[u32], key: [u32; 2], round: u32) -> Tensor<2> {
-    let [count, features] = inputs.dims();
-    let plan = inner.attack.plan(inner.epsilon, false);
+    let [count, _] = inputs.dims();
+    let plan = inner.attack.plan(inner.epsilon, 0, false);
     let rows: Vec<Row> = (0..count)
         .map(|row| Row {
             epsilon: inner.epsilon,
@@ -29,18 +30,19 @@ pub fn craft(inner: &Inner, oracle: &Oracle, inputs: Tensor<2>, labels: &[u32], 
             example: examples[row],
             restart: round,
             decay: plan.decay,
+            counts_from: plan.counts_from,
             ..Row::zeroed()
         })
         .collect();
-    let mut slots = Slots::new(count, features, inner.norm, oracle.device());
+    let mut slots = Slots::new(count, oracle.shape(), inner.norm, inner.attack.planes(), oracle.device());
     slots.origin = inputs;
     slots.rows = upload(&rows, oracle.device());
     for _ in 0..plan.steps {
         inner.attack.start(&mut slots);
         let (rows, state) = (slots.rows.clone(), &mut slots.state);
-        let gradient = oracle.gradient(slots.x.clone(), |logits| {
-            *state = kernel::flags(logits.clone(), rows.clone(), state.clone(), true);
-            kernel::loss_gradient(logits, rows, state.clone())
+        let gradient = oracle.gradient(slots.x.clone(), &[Draw::none(count)], |logits| {
+            *state = kernel::flags(logits[0].clone(), rows.clone(), state.clone(), true);
+            vec![kernel::loss_gradient(logits[0].clone(), rows, state.clone())]
         });
         inner.attack.advance(&mut slots, Some(gradient));
     }

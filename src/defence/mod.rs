@@ -1,7 +1,7 @@
-//! Defences: models with whatever stands in front of or behind them; so far, ways of training.
+//! Defences: models with whatever stands in front of or behind them.
 //!
-//! [`TRAINERS`] is the table: a training method is one file and one row. The loop is shared; a method says which attack
-//! makes the training examples.
+//! [`TRAINERS`] and [`WRAPPERS`] are the tables: a training method or a wrapper is one file and one row. The training loop is shared; a
+//! method says which attack makes the training examples.
 
 mod craft;
 mod pgd;
@@ -9,6 +9,7 @@ mod prepare;
 mod schedule;
 mod standard;
 mod training;
+mod wrapper;
 
 use crate::attack::Attack;
 use crate::options::{Accepts, Entry, OptionSpec, Options};
@@ -17,6 +18,7 @@ use crate::threat::Norm;
 pub use craft::craft;
 pub use prepare::{Prepared, Workshop, prepare};
 pub use training::{Progress, Trainee, train};
+pub use wrapper::{WRAPPERS, Wrapper, WrapperRow, stack};
 
 /// The attack inside a training loop.
 pub struct Inner {
@@ -36,8 +38,8 @@ pub struct TrainerRow {
     pub entry: Entry,
     /// Rules between options.
     pub check: fn(&Options) -> Result<(), String>,
-    /// The attack inside the loop; `None`: clean examples only.
-    pub inner: fn(&Options) -> Option<Inner>,
+    /// The attack inside the loop, for images of a shape (channels, height, width) and so many classes; `None`: clean examples only.
+    pub inner: fn(&Options, [usize; 3], usize) -> Option<Inner>,
 }
 
 /// Every training method.

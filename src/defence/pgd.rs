@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{BATCH, EPOCHS, Inner, LEARNING_RATE, MOMENTUM, OPTIMIZER, SCHEDULE, TrainerRow, WEIGHT_DECAY};
-use crate::attack::ATTACKS;
+use crate::attack::{ATTACKS, Setting};
 use crate::attack::step::{STEP, STEP_RELATIVE, one_step};
 use crate::options::{Accepts, Entry, OptionSpec, Options, Value};
 use crate::threat::Norm;
@@ -50,18 +50,19 @@ pub(super) const ROW: TrainerRow = TrainerRow {
         ],
     },
     check: one_step,
-    inner: |options| Some(inner(options)),
+    inner: |options, shape, classes| Some(inner(options, shape, classes)),
 };
 
-fn inner(options: &Options) -> Inner {
+fn inner(options: &Options, shape: [usize; 3], classes: usize) -> Inner {
     let pgd = ATTACKS.iter().find(|row| row.entry.name == "pgd").expect("pgd is an attack");
     let mut own: BTreeMap<String, Value> = options.0.clone();
     own.retain(|name, _| ["steps", "step", "step_relative", "random_start"].contains(&name.as_str()));
     // Training wants the point of highest loss, not the first that succeeds.
     own.insert("stop".into(), Value::Text("last".into()));
+    let norm = if options.text("norm") == Some("l2") { Norm::L2 } else { Norm::Linf };
     Inner {
-        attack: (pgd.build)(&Options(own)),
-        norm: if options.text("norm") == Some("l2") { Norm::L2 } else { Norm::Linf },
+        attack: (pgd.build)(&Options(own), &Setting { norm, classes, shape }).remove(0),
+        norm,
         epsilon: options.number("epsilon").unwrap_or(0.1) as f32,
         share: options.number("share").unwrap_or(1.0),
     }

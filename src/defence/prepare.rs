@@ -12,7 +12,8 @@ use super::training::{Progress, Trainee, train};
 use super::{TRAINERS, TrainerRow};
 use crate::data::Dataset;
 use crate::evaluate::record::Epoch;
-use crate::model::{self, Blueprint, Classifier, Weights};
+use crate::model::source::Design;
+use crate::model::{self, Classifier, Weights};
 use crate::store::write_atomic;
 use crate::suite::{DefenceSpec, TrainSpec};
 use crate::{Error, Result};
@@ -21,18 +22,12 @@ use crate::{Error, Result};
 pub struct Workshop<'a> {
     /// Trained weights are kept here.
     pub cache: &'a Path,
-    /// Relative paths of checkpoints start here.
-    pub base: &'a Path,
     /// Where to train.
     pub device: &'a Device,
     /// Its name, for the checkpoint.
     pub device_name: &'a str,
     /// The training examples, where some defence wants them.
     pub data: Option<&'a Dataset>,
-    /// Channels, height and width of an image.
-    pub shape: [usize; 3],
-    /// How many classes.
-    pub classes: usize,
 }
 
 /// A defence with its weights.
@@ -46,41 +41,46 @@ pub struct Prepared {
     pub history: Vec<Epoch>,
     /// Whether it was trained just now.
     pub trained: bool,
+    frozen: Classifier,
 }
 
 impl Prepared {
-    /// The same defence on another device.
+    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, device: &Device) -> Result<Self> {
+        let weights = Weights::of(&classifier.network);
+        let frozen = classifier.frozen(device)?;
+        Ok(Self { classifier, weights, history, trained, frozen })
+    }
+
+    /// The defence as it is attacked, on another device: the same function, batch norm folded away.
     pub fn on(&self, device: &Device) -> Classifier {
         use burn::module::Module;
-        Classifier { network: self.classifier.network.clone().to_device(device), ..self.classifier.clone() }
+        Classifier { network: self.frozen.network.clone().to_device(device), ..self.frozen.clone() }
     }
 }
 
-/// Makes a defence.
+/// Makes a defence from its model's design.
 ///
 /// # Errors
-/// A checkpoint that is missing, damaged or does not fit; a training that fails; a cache that cannot be written.
-pub fn prepare(spec: &DefenceSpec, workshop: &Workshop, progress: &mut dyn FnMut(Progress) -> Result<()>) -> Result<Prepared> {
-    let blueprint = Blueprint { options: &spec.model.options, shape: workshop.shape, classes: workshop.classes, device: workshop.device };
-    let fresh = Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?;
-    let start = match &spec.model.weights {
-        Some(path) => put(fresh, &workshop.base.join(path), workshop)?.0,
-        None => fresh,
-    };
+/// A training that fails; a cache that cannot be read or written.
+pub fn prepare(
+    spec: &DefenceSpec,
+    design: &Design,
+    workshop: &Workshop,
+    progress: &mut dyn FnMut(Progress) -> Result<()>,
+) -> Result<Prepared> {
+    let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
     let Some(method) = &spec.train else {
-        let weights = Weights::of(&start.network);
-        return Ok(Prepared { classifier: start, weights, history: Vec::new(), trained: false });
+        return Prepared::new(start, Vec::new(), false, workshop.device);
     };
     let trainer = trainer(method)?;
     let data = workshop.data.ok_or_else(|| {
         Error::input(format!("defence \"{}\" is trained, but there are no training examples", spec.name)).help("add [data.train]")
     })?;
-    let kept = cached_at(spec, &start, data, workshop);
+    let kept = cached_at(spec, design, data, workshop);
     if kept.is_file() {
         let (classifier, about) = put(start, &kept, workshop)?;
         let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let weights = Weights::of(&classifier.network);
-        return Ok(Prepared { classifier, weights, history, trained: false });
+        return Prepared::new(classifier, history, false, workshop.device);
     }
     let trainee = Trainee {
         name: &spec.name,
@@ -92,17 +92,17 @@ pub fn prepare(spec: &DefenceSpec, workshop: &Workshop, progress: &mut dyn FnMut
         device: workshop.device,
     };
     let (classifier, history) = train(&trainee, progress)?;
-    let weights = Weights::of(&classifier.network);
-    if !weights.is_finite() {
-        let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, history.len());
+    let prepared = Prepared::new(classifier, history, true, workshop.device)?;
+    if !prepared.weights.is_finite() {
+        let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, prepared.history.len());
         return Err(Error::data(message).help("lower `learning_rate`"));
     }
     std::fs::create_dir_all(workshop.cache).map_err(|error| {
         Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display()))
             .help("name another with --weights")
     })?;
-    write_atomic(&kept, &model::write(&weights, about(spec, data, workshop, &history))?)?;
-    Ok(Prepared { classifier, weights, history, trained: true })
+    write_atomic(&kept, &model::write(&prepared.weights, about(spec, data, workshop, &prepared.history))?)?;
+    Ok(prepared)
 }
 
 /// The method of a suite's `train`.
@@ -122,10 +122,10 @@ fn put(classifier: Classifier, path: &Path, workshop: &Workshop) -> Result<(Clas
     Ok((Classifier { network, ..classifier }, about))
 }
 
-fn cached_at(spec: &DefenceSpec, start: &Classifier, data: &Dataset, workshop: &Workshop) -> PathBuf {
+fn cached_at(spec: &DefenceSpec, design: &Design, data: &Dataset, workshop: &Workshop) -> PathBuf {
     let mut hasher = blake3::Hasher::new_derive_key("gauntlet trained defence");
-    let recipe = serde_json::to_string(&(&spec.model.architecture, spec.model.seed, &spec.model.options, &spec.train));
-    for text in [&recipe.expect("specs are plain JSON"), &Weights::of(&start.network).hash(), &data.hash, env!("CARGO_PKG_VERSION")] {
+    let recipe = serde_json::to_string(&(&design.graph, spec.model.seed, &spec.train));
+    for text in [&recipe.expect("specs are plain JSON"), &design.weights.hash(), &data.hash, env!("CARGO_PKG_VERSION")] {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }

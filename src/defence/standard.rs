@@ -10,5 +10,5 @@ pub(super) const ROW: TrainerRow = TrainerRow {
         options: &[EPOCHS, BATCH, OPTIMIZER, LEARNING_RATE, SCHEDULE, MOMENTUM, WEIGHT_DECAY],
     },
     check: |_| Ok(()),
-    inner: |_| None,
+    inner: |_, _, _| None,
 };

@@ -13,6 +13,7 @@ use super::craft::craft;
 use super::schedule::Schedule;
 use super::{Inner, TrainerRow};
 use crate::data::Dataset;
+use crate::engine::draw::Draw;
 use crate::engine::oracle::{Oracle, read_matrix};
 use crate::evaluate::record::Epoch;
 use crate::kernel::random::philox;
@@ -65,7 +66,7 @@ pub fn train(trainee: &Trainee, progress: &mut dyn FnMut(Progress) -> Result<()>
             Error::input(format!("defence \"{name}\": there are no training examples")).help("check [data.train], or data.examples")
         );
     }
-    let inner = (trainer.inner)(options);
+    let inner = (trainer.inner)(options, classifier.shape, classifier.classes);
     let schedule = Schedule::named(options.text("schedule"));
     let rate = options.number("learning_rate").unwrap_or(1e-3);
     let mut optimizer = optimizer(options);
@@ -84,10 +85,10 @@ pub fn train(trainee: &Trainee, progress: &mut dyn FnMut(Progress) -> Result<()>
             let oracle = Oracle::new(Classifier { network: network.valid(), ..(*classifier).clone() }, (*device).clone());
             let batch = Batch::gather(data, chosen, device);
             let (inputs, adversarial) = batch.training_inputs(inner.as_ref(), &oracle, key, epoch as u32);
-            let logits = Classifier { network: network.clone(), ..(*classifier).clone() }.logits(inputs.autodiff());
+            let (logits, moved) = Classifier { network: network.clone(), ..(*classifier).clone() }.training_logits(inputs.autodiff());
             tally.add_training(&batch, logits.clone().inner(), adversarial)?;
             if inner.is_some() {
-                tally.add_clean(&batch, oracle.logits(batch.inputs.clone()))?;
+                tally.add_clean(&batch, oracle.logits(batch.inputs.clone(), &Draw::none(batch.labels.len())))?;
             }
             let loss = cross_entropy(logits, batch.labels_on_device.clone());
             tally.loss += f64::from(read_matrix(loss.clone().inner().reshape([1, 1]))?[0]);
@@ -98,7 +99,7 @@ pub fn train(trainee: &Trainee, progress: &mut dyn FnMut(Progress) -> Result<()>
                 return Err(Error::data(message).help("lower `learning_rate`, or the training attack's `epsilon`"));
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(rate * schedule.factor(step, steps), network, gradients);
+            network = optimizer.step(rate * schedule.factor(step, steps), network, gradients).moved(moved);
             progress(progressed)?;
         }
         history.push(tally.epoch(epoch));

@@ -21,8 +21,8 @@ pub enum Walk {
 pub struct NextRow {
     /// Index into the series' epsilons.
     pub epsilon: usize,
-    /// The restart, from 0.
-    pub restart: u32,
+    /// How many rows were tried there before.
+    pub attempt: u32,
 }
 
 /// How a row ended, as its state on the device tells.
@@ -65,7 +65,7 @@ pub enum Word {
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     mark: Mark,
-    restart: u32,
+    attempt: u32,
     forwards: u32,
     backwards: u32,
 }
@@ -81,21 +81,23 @@ pub struct Chain {
     pub label: u32,
     /// The class to reach; the label where there is none.
     pub target: u32,
+    /// The other classes by descending clean logit, as many as the attack leads rows to.
+    pub ranks: Vec<u32>,
     walk: Walk,
-    restarts: u32,
+    attempts: u32,
     epsilons: Vec<f64>,
     stops: Vec<Stop>,
     first: Option<usize>,
 }
 
 impl Chain {
-    /// A chain over `epsilons`, ascending, with up to `restarts` rows at each. Epsilon 0 is settled by the clean decision: nothing can
+    /// A chain over `epsilons`, ascending, with up to `attempts` rows at each. Epsilon 0 is settled by the clean decision: nothing can
     /// be changed there.
-    pub fn new(position: usize, example: u32, label: u32, walk: Walk, restarts: u32, epsilons: &[f64]) -> Self {
+    pub fn new(position: usize, example: u32, label: u32, walk: Walk, attempts: u32, epsilons: &[f64]) -> Self {
         let clean = Mark::Settled { verdict: Verdict::Survived, by: Settled::Clean, distance: None };
-        let stop = |&epsilon: &f64| Stop { mark: if epsilon == 0.0 { clean } else { Mark::Open }, restart: 0, forwards: 0, backwards: 0 };
+        let stop = |&epsilon: &f64| Stop { mark: if epsilon == 0.0 { clean } else { Mark::Open }, attempt: 0, forwards: 0, backwards: 0 };
         let stops = epsilons.iter().map(stop).collect();
-        Self { position, example, label, target: label, walk, restarts, epsilons: epsilons.to_vec(), stops, first: None }
+        Self { position, example, label, target: label, ranks: Vec::new(), walk, attempts, epsilons: epsilons.to_vec(), stops, first: None }
     }
 
     /// Begins at an epsilon that a first look says breaks, instead of at the largest; what the look cost is booked there. Where the look
@@ -123,7 +125,7 @@ impl Chain {
             }
             Walk::Descending | Walk::Each => self.first.filter(open).or_else(|| (0..self.stops.len()).rfind(open)),
         }?;
-        Some(NextRow { epsilon, restart: self.stops[epsilon].restart })
+        Some(NextRow { epsilon, attempt: self.stops[epsilon].attempt })
     }
 
     /// Takes down how a row ended and what it cost.
@@ -133,7 +135,7 @@ impl Chain {
         stop.backwards += backwards;
         match end {
             End::Failed => stop.mark = settled(Verdict::Failed, Settled::Attack),
-            End::Survived if stop.restart + 1 < self.restarts => stop.restart += 1,
+            End::Survived if stop.attempt + 1 < self.attempts => stop.attempt += 1,
             End::Survived => {
                 stop.mark = settled(Verdict::Survived, Settled::Attack);
                 if self.walk != Walk::Each {
@@ -171,8 +173,8 @@ impl Chain {
             stop.mark = match stop.mark {
                 Mark::Claimed(Some(Word::Broken(distance))) => broken(distance, Settled::Attack),
                 Mark::Claimed(Some(Word::Refused)) => {
-                    stop.restart += 1;
-                    if stop.restart < self.restarts { Mark::Open } else { settled(Verdict::Survived, Settled::Attack) }
+                    stop.attempt += 1;
+                    if stop.attempt < self.attempts { Mark::Open } else { settled(Verdict::Survived, Settled::Attack) }
                 }
                 Mark::Claimed(_) => settled(Verdict::Failed, Settled::Attack),
                 Mark::Within { claim, distance } => match words[claim] {

@@ -7,13 +7,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use bytemuck::Zeroable;
 
 use super::chain::{Chain, End, NextRow, Word};
+use super::draw::{Draw, DrawRow};
 use super::judge::{Claim, Judge, Judgement, under};
 use super::oracle::{Oracle, read_matrix, read_words};
 use super::slots::Slots;
 use crate::Result;
-use crate::attack::Attack;
+use crate::attack::{Attack, RowPlan};
 use crate::data::Dataset;
 use crate::kernel;
+use crate::kernel::random::philox;
 use crate::kernel::row::{BROKEN, FAILED, RUNNING, Row, SURVIVED, State};
 use crate::kernel::words::upload;
 use crate::threat::Norm;
@@ -69,8 +71,8 @@ pub struct Drive<'a> {
     pub oracle: &'a Oracle,
     /// The examples, as [`send`] gives them.
     pub data: &'a Tensor<2>,
-    /// The attack.
-    pub attack: &'a dyn Attack,
+    /// The attack's parts: each runs on what those before it left standing.
+    pub parts: &'a [Box<dyn Attack>],
     /// The norm.
     pub norm: Norm,
     /// Key of the attack's random stream.
@@ -85,7 +87,12 @@ struct Seat {
     number: usize,
     row: NextRow,
     parameters: Row,
+    /// Steps since it was seated; tells a random defence's draws apart.
+    steps: u32,
 }
+
+/// Chains of one worker that wait for a later part, in batches, before the first part takes no more.
+const PARKED_BATCHES: usize = 8;
 
 struct Active {
     chain: Chain,
@@ -99,11 +106,14 @@ struct Loop<'a, 'f> {
     slots: Slots,
     judge: Judge,
     seats: Vec<Option<Seat>>,
+    /// The part whose rows are in the slots.
+    part: usize,
     /// Chains that are not finished, by number.
     active: BTreeMap<usize, Active>,
     taken: usize,
-    /// Chains that wait for a slot again after a refused claim.
-    waiting: VecDeque<usize>,
+    /// Chains that wait for a slot, by the part that they want.
+    waiting: Vec<VecDeque<usize>>,
+    exhausted: bool,
     generation: u32,
     effort: Effort,
 }
@@ -118,12 +128,14 @@ impl Drive<'_> {
         let mut state = Loop {
             drive: self,
             feed,
-            slots: Slots::new(self.slots, self.oracle.features(), self.norm, device),
+            slots: self.empty_slots(0),
             judge: Judge::new(self.slots, self.oracle.features(), device),
             seats: (0..self.slots).map(|_| None).collect(),
+            part: 0,
             active: BTreeMap::new(),
             taken: 0,
-            waiting: VecDeque::new(),
+            waiting: self.parts.iter().map(|_| VecDeque::new()).collect(),
+            exhausted: false,
             generation: 0,
             effort: Effort::default(),
         };
@@ -132,6 +144,9 @@ impl Drive<'_> {
             if state.seats.iter().any(Option::is_some) {
                 let sound = (0..self.cadence).all(|_| state.step());
                 state.leave(sound)?;
+            } else if let Some(part) = state.next_part() {
+                state.part = part;
+                state.slots = self.empty_slots(part);
             } else if state.judge.is_idle() {
                 let (passes, judged) = state.judge.cost();
                 let judging = Effort { steps: passes, forwards: passes * self.slots as u64, backwards: 0, occupied: judged };
@@ -145,7 +160,45 @@ impl Drive<'_> {
     }
 }
 
+impl Drive<'_> {
+    fn empty_slots(&self, part: usize) -> Slots {
+        Slots::new(self.slots, self.oracle.shape(), self.norm, self.parts[part].planes(), self.oracle.device())
+    }
+
+    /// The part that an attempt belongs to, and its number among the part's own.
+    fn part_of(&self, attempt: u32) -> (usize, u32) {
+        let mut left = attempt;
+        for (part, attack) in self.parts.iter().enumerate() {
+            if left < attack.attempts() {
+                return (part, left);
+            }
+            left -= attack.attempts();
+        }
+        unreachable!("a chain has as many attempts as the parts have together")
+    }
+
+    /// Key of a part's random stream.
+    fn part_key(&self, part: usize) -> [u32; 2] {
+        match part {
+            0 => self.key,
+            _ => philox([part as u32, 0, 0, u32::MAX], self.key)[..2].try_into().expect("two of four words"),
+        }
+    }
+
+    /// Throws that a step averages over.
+    fn throws(&self, part: usize) -> u32 {
+        if self.oracle.is_random() { self.parts[part].draws() } else { 1 }
+    }
+}
+
 impl Loop<'_, '_> {
+    /// The part to turn to once the slots are empty: the next one that chains wait for, in turns.
+    fn next_part(&self) -> Option<usize> {
+        let parts = self.waiting.len();
+        let wanted = |&part: &usize| !self.waiting[part].is_empty() || part == 0 && !self.exhausted;
+        (1..parts).map(|ahead| (self.part + ahead) % parts).find(wanted)
+    }
+
     /// Fills empty slots.
     fn admit(&mut self) -> Result<()> {
         let mut index = vec![-1; self.drive.slots];
@@ -169,10 +222,17 @@ impl Loop<'_, '_> {
     /// The next chain with a row to run.
     fn next_chain(&mut self) -> Result<Option<usize>> {
         loop {
-            if let Some(number) = self.waiting.pop_front() {
+            if let Some(number) = self.waiting[self.part].pop_front() {
                 return Ok(Some(number));
             }
-            let Some(chain) = self.feed.take() else { return Ok(None) };
+            let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
+            if self.part > 0 || parked >= PARKED_BATCHES * self.drive.slots {
+                return Ok(None);
+            }
+            let Some(chain) = self.feed.take() else {
+                self.exhausted = true;
+                return Ok(None);
+            };
             let number = self.taken;
             self.taken += 1;
             self.active.insert(number, Active { chain, pending: 0 });
@@ -192,33 +252,41 @@ impl Loop<'_, '_> {
                 return self.feed.finish(active.chain);
             }
         }
-        self.waiting.push_back(number);
+        let row = active.chain.next_row().expect("what is not settled has a row to run");
+        self.waiting[self.drive.part_of(row.attempt).0].push_back(number);
         Ok(())
     }
 
-    /// The next row of a chain; `None` where it has none.
+    /// The next row of a chain; `None` where it has none, or where it belongs to another part than the slots' rows.
     fn seat(&mut self, number: usize, kept: bool) -> Option<Seat> {
         let chain = &self.active[&number].chain;
         let row = chain.next_row()?;
+        let (part, attempt) = self.drive.part_of(row.attempt);
+        if part != self.part {
+            return None;
+        }
         self.generation += 1;
         let epsilon = chain.epsilon(row.epsilon) as f32;
-        let plan = self.drive.attack.plan(epsilon, kept);
+        let plan = self.drive.parts[part].plan(epsilon, attempt, kept);
+        let target = plan.rank.and_then(|rank| chain.ranks.get(rank as usize).copied()).unwrap_or(chain.target);
+        let RowPlan { step_size, steps, start, flags, decay, counts_from, .. } = plan;
         let parameters = Row {
             epsilon,
-            step_size: plan.step_size,
-            steps: plan.steps,
+            step_size,
+            steps,
             label: chain.label,
-            target: chain.target,
-            flags: plan.flags,
-            start: plan.start,
+            target,
+            flags,
+            start,
             generation: self.generation,
-            key: self.drive.key,
+            key: self.drive.part_key(part),
             example: chain.example,
-            restart: row.restart,
-            decay: plan.decay,
+            restart: attempt,
+            decay,
+            counts_from,
             ..Row::zeroed()
         };
-        Some(Seat { number, row, parameters })
+        Some(Seat { number, row, parameters, steps: 0 })
     }
 
     /// Tells the device which rows are in the slots.
@@ -229,27 +297,48 @@ impl Loop<'_, '_> {
 
     /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
     fn step(&mut self) -> bool {
-        let Drive { oracle, attack, .. } = *self.drive;
+        let Drive { oracle, .. } = *self.drive;
+        let attack = &*self.drive.parts[self.part];
+        let draws = self.draws();
+        let throws = draws.len();
+        let work = (self.drive.slots * throws) as u64;
         let slots = &mut self.slots;
-        let count = self.drive.slots as u64;
-        self.effort.steps += 1;
-        self.effort.forwards += count;
-        self.effort.occupied += self.seats.iter().flatten().count() as u64;
+        self.effort.steps += throws as u64;
+        self.effort.forwards += work;
+        self.effort.occupied += (self.seats.iter().flatten().count() * throws) as u64;
         if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
             return false;
         }
         let gradient = if attack.uses_gradients() {
-            self.effort.backwards += count;
+            self.effort.backwards += work;
             let (rows, state) = (slots.rows.clone(), &mut slots.state);
-            Some(oracle.gradient(slots.x.clone(), |logits| {
-                *state = kernel::flags(logits.clone(), rows.clone(), state.clone(), true);
-                kernel::loss_gradient(logits, rows, state.clone())
+            Some(oracle.gradient(slots.x.clone(), &draws, |logits| {
+                *state = kernel::flags(mean(logits), rows.clone(), state.clone(), true);
+                logits.iter().map(|logits| kernel::loss_gradient(logits.clone(), rows.clone(), state.clone())).collect()
             }))
         } else {
-            slots.state = kernel::flags(oracle.logits(slots.x.clone()), slots.rows.clone(), slots.state.clone(), false);
+            let logits: Vec<Tensor<2>> = draws.iter().map(|draw| oracle.logits(slots.x.clone(), draw)).collect();
+            slots.state = kernel::flags(mean(&logits), slots.rows.clone(), slots.state.clone(), false);
             None
         };
         catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
+    }
+
+    /// The throws of a step, and the seats' next step.
+    fn draws(&mut self) -> Vec<Draw> {
+        let throws = self.drive.throws(self.part);
+        if !self.drive.oracle.is_random() {
+            return vec![Draw::none(self.drive.slots)];
+        }
+        let row = |seat: &mut Option<Seat>| {
+            seat.as_mut().map_or(DrawRow::default(), |seat| {
+                seat.steps += 1;
+                let Row { key, example, restart, .. } = seat.parameters;
+                DrawRow { key, example, attempt: restart, step: seat.steps }
+            })
+        };
+        let rows: Vec<DrawRow> = self.seats.iter_mut().map(row).collect();
+        (0..throws).map(|number| Draw { rows: rows.clone(), number }).collect()
     }
 
     /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
@@ -270,7 +359,9 @@ impl Loop<'_, '_> {
         if ended.is_empty() {
             return Ok(());
         }
-        let candidates = self.drive.attack.candidates(&self.slots);
+        let throws = self.drive.throws(self.part);
+        let attack = &*self.drive.parts[self.part];
+        let candidates = attack.candidates(&self.slots);
         let broken = |slot: usize| sound && states[slot].status == BROKEN;
         let distances = if ended.iter().any(|&slot| broken(slot)) {
             read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
@@ -293,8 +384,8 @@ impl Loop<'_, '_> {
                 _ => End::Failed,
             };
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
-            active.chain.record(seat.row, end, state.forwards, state.backwards);
-            let kept = self.drive.attack.keeps_for_next_row() && end != End::Failed;
+            active.chain.record(seat.row, end, state.forwards * throws, state.backwards * throws);
+            let kept = attack.keeps_for_next_row() && end != End::Failed;
             self.seats[slot] = self.seat(seat.number, kept);
             if self.seats[slot].is_none() {
                 gone.push(seat.number);
@@ -332,7 +423,7 @@ impl Loop<'_, '_> {
             };
             active.chain.judged(judgement.claim.epsilon, word);
             active.pending -= 1;
-            let seated = self.seats.iter().flatten().any(|seat| seat.number == number) || self.waiting.contains(&number);
+            let seated = self.seats.iter().flatten().any(|seat| seat.number == number) || self.waiting.iter().any(|waiting| waiting.contains(&number));
             if judgement.broken && judgement.point.is_some() {
                 let chain = active.chain.clone();
                 self.feed.point(&chain, judgement);
@@ -343,4 +434,10 @@ impl Loop<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The mean of the throws' logits.
+fn mean(logits: &[Tensor<2>]) -> Tensor<2> {
+    let sum = logits.iter().cloned().reduce(|sum, logits| sum + logits).expect("there is a throw at least");
+    if logits.len() == 1 { sum } else { sum / logits.len() as f32 }
 }

@@ -1,18 +1,22 @@
 //! The judge: what an attack hands in is projected on the ball again, clipped again, and put before the defence again. Only its verdict
 //! counts.
 //!
-//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot. A claim's verdict does not depend on the
+//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot, ten against a random defence. A claim's verdict does not depend on the
 //! claims beside it.
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::draw::{Draw, DrawRow};
 use super::oracle::{Oracle, read_matrix, read_words};
 use super::slots::Slots;
 use crate::Result;
 use crate::kernel;
-use crate::kernel::row::{BROKEN, FAILED, Row, State};
+use crate::kernel::row::{BROKEN, FAILED, Row, State, TARGETED};
 use crate::kernel::words::upload;
 use crate::threat::Norm;
+
+/// Tells the judge's draws from those of a row's steps.
+const JUDGEMENT: u32 = u32::MAX;
 
 /// An attack's claim that it broke a row.
 #[derive(Clone, Debug)]
@@ -34,7 +38,7 @@ pub struct Claim {
 pub struct Judgement {
     /// The claim.
     pub claim: Claim,
-    /// Whether the goal is reached inside the threat.
+    /// Whether the goal is reached inside the threat, by most draws of a random defence, and not rejected.
     pub broken: bool,
     /// Whether a logit was not finite.
     pub failed: bool,
@@ -110,37 +114,66 @@ impl Judge {
         if self.claims.is_empty() {
             return Ok(Vec::new());
         }
-        self.passes += 1;
-        self.judged += self.claims.len() as u64;
         let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
-        let mut states = vec![State::default(); self.slots];
         let mut index = vec![-1; self.slots];
+        let mut draw = Draw::none(self.slots);
         for (at, claim) in self.claims.iter().enumerate() {
-            rows[at] = Row { step_size: 0.0, steps: 0, generation: 1, ..claim.row };
-            states[at].generation = 1;
+            rows[at] = Row { step_size: 0.0, steps: 0, counts_from: 0, flags: claim.row.flags & TARGETED, generation: 1, ..claim.row };
             index[at] = claim.position as i32;
+            draw.rows[at] = DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT };
         }
-        let mut batch = Slots::new(self.slots, oracle.features(), norm, &self.device);
+        let mut batch = Slots::new(self.slots, oracle.shape(), norm, 0, &self.device);
         batch.admit(data, &index);
         batch.rows = upload(&rows, &self.device);
-        batch.state = upload(&states, &self.device);
+        let running = vec![State { generation: 1, ..State::default() }; self.slots];
+        batch.state = upload(&running, &self.device);
         batch.x = self.points.clone();
-        // A step of size zero is the projection.
-        batch.step_along(batch.memory.clone());
-        let state: Tensor<1, Int> = kernel::flags(oracle.logits(batch.x.clone()), batch.rows.clone(), batch.state.clone(), false);
+        batch.project();
         let distances = read_matrix(kernel::distances(batch.x.clone(), batch.origin.clone()))?;
-        let states: Vec<State> = read_words(state)?;
+        let mut tallies = vec![Tally::default(); self.slots];
+        for number in 0..oracle.draws() {
+            self.passes += 1;
+            self.judged += self.claims.len() as u64;
+            draw.number = number;
+            let logits = oracle.logits(batch.x.clone(), &draw);
+            let state: Tensor<1, Int> = kernel::flags(logits.clone(), batch.rows.clone(), batch.state.clone(), false);
+            let rejected = oracle.rejections(&batch.x, &logits)?;
+            for (at, state) in read_words::<State>(state)?.into_iter().enumerate() {
+                tallies[at].add(&state, rejected.as_ref().is_some_and(|rejected| rejected[at]));
+            }
+        }
         let features = oracle.features();
         let points = if self.claims.iter().any(|claim| claim.keep) { Some(read_matrix(batch.x)?) } else { None };
         let judge = |(at, claim): (usize, Claim)| Judgement {
-            broken: states[at].status == BROKEN,
-            failed: states[at].status == FAILED,
-            prediction: states[at].prediction,
+            broken: 2 * tallies[at].broken > oracle.draws(),
+            failed: tallies[at].failed,
+            prediction: tallies[at].prediction,
             distances: [0, 1, 2, 3].map(|norm| distances[4 * at + norm]),
             point: points.as_ref().filter(|_| claim.keep).map(|points| points[at * features..(at + 1) * features].to_vec()),
             claim,
         };
         Ok(self.claims.drain(..).enumerate().map(judge).collect())
+    }
+}
+
+/// What a claim came to over the draws.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    broken: u32,
+    failed: bool,
+    prediction: u32,
+}
+
+impl Tally {
+    fn add(&mut self, state: &State, rejected: bool) {
+        self.failed |= state.status == FAILED;
+        // What a defence rejects it does not decide wrongly.
+        if state.status == BROKEN && !rejected {
+            self.broken += 1;
+            self.prediction = state.prediction;
+        } else if self.broken == 0 {
+            self.prediction = state.prediction;
+        }
     }
 }
 

@@ -1,21 +1,37 @@
-//! The only door from an attack to a defence: logits, and gradients of a loss of the logits.
+//! The only door from an attack to a defence: logits, gradients of a loss of the logits, and rejections.
+
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::draw::Draw;
+use crate::defence::Wrapper;
 use crate::kernel::words;
 use crate::model::Classifier;
 use crate::{Error, Result};
 
+/// Throws that the judge and the clean pass decide a random defence by.
+pub const JUDGED_DRAWS: u32 = 10;
+
 /// A defence on one device, as attacks see it. Inputs are flat, [rows, features], in [0, 1]; logits are [rows, classes].
+#[derive(Clone)]
 pub struct Oracle {
     classifier: Classifier,
+    /// What stands around the classifier, outermost first.
+    stack: Arc<[Box<dyn Wrapper>]>,
     device: Device,
 }
 
 impl Oracle {
     /// An oracle for a classifier whose weights live on `device`, without autodiff: gradients are taken to the input alone.
     pub fn new(classifier: Classifier, device: Device) -> Self {
-        Self { classifier, device }
+        Self { classifier, stack: Arc::new([]), device }
+    }
+
+    /// The same classifier with wrappers around it, outermost first.
+    #[must_use]
+    pub fn behind(self, stack: Arc<[Box<dyn Wrapper>]>) -> Self {
+        Self { stack, ..self }
     }
 
     /// The device that answers.
@@ -38,19 +54,51 @@ impl Oracle {
         self.classifier.shape
     }
 
-    /// Logits of the inputs.
-    pub fn logits(&self, inputs: Tensor<2>) -> Tensor<2> {
-        self.classifier.logits(inputs)
+    /// Whether an answer depends on the draw.
+    pub fn is_random(&self) -> bool {
+        self.stack.iter().any(|wrapper| wrapper.is_random())
     }
 
-    /// The gradient [rows, features], with respect to the inputs, of the loss whose gradient with respect to the logits
-    /// `loss_gradient` gives. A row's gradient is zero where that of its logits is.
-    pub fn gradient(&self, inputs: Tensor<2>, loss_gradient: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    /// Throws that a decision takes: one, or for a random defence [`JUDGED_DRAWS`].
+    pub fn draws(&self) -> u32 {
+        if self.is_random() { JUDGED_DRAWS } else { 1 }
+    }
+
+    /// Logits of the inputs.
+    pub fn logits(&self, inputs: Tensor<2>, draw: &Draw) -> Tensor<2> {
+        if self.stack.is_empty() {
+            return self.classifier.logits(inputs);
+        }
+        let seen = self.stack.iter().fold(inputs, |inputs, wrapper| wrapper.inputs(inputs, self.shape(), draw));
+        self.stack.iter().rev().fold(self.classifier.logits(seen), |logits, wrapper| wrapper.logits(logits))
+    }
+
+    /// Which inputs the defence rejects, 1 or 0 a row; `None` where it rejects nothing ever.
+    ///
+    /// # Errors
+    /// A device that stops answering.
+    pub fn rejections(&self, inputs: &Tensor<2>, logits: &Tensor<2>) -> Result<Option<Vec<bool>>> {
+        let mut all: Option<Vec<bool>> = None;
+        for rejects in self.stack.iter().filter_map(|wrapper| wrapper.rejections(inputs, logits)) {
+            let rejects = read_matrix(rejects)?.into_iter().map(|reject| reject != 0.0);
+            all = Some(match all {
+                Some(before) => before.into_iter().zip(rejects).map(|(one, other)| one || other).collect(),
+                None => rejects.collect(),
+            });
+        }
+        Ok(all)
+    }
+
+    /// The gradient [rows, features], with respect to the inputs, of the sum over the draws of the losses whose gradients with respect
+    /// to the logits `loss_gradients` gives, one a draw. A row's gradient is zero where those of its logits are.
+    pub fn gradient(&self, inputs: Tensor<2>, draws: &[Draw], loss_gradients: impl FnOnce(&[Tensor<2>]) -> Vec<Tensor<2>>) -> Tensor<2> {
         let inputs = inputs.autodiff().require_grad();
-        let logits = self.classifier.logits(inputs.clone());
-        let weights = loss_gradient(logits.clone().inner());
-        let mut gradients = (logits * Tensor::from_inner(weights)).sum().backward();
-        inputs.grad_remove(&mut gradients).expect("the logits depend on the inputs")
+        let logits: Vec<Tensor<2>> = draws.iter().map(|draw| self.logits(inputs.clone(), draw)).collect();
+        let plain: Vec<Tensor<2>> = logits.iter().map(|logits| logits.clone().inner()).collect();
+        let losses = logits.into_iter().zip(loss_gradients(&plain)).map(|(logits, weights)| (logits * Tensor::from_inner(weights)).sum());
+        let mut gradients = losses.reduce(|sum, loss| sum + loss).expect("there is a draw at least").backward();
+        // A defence that cuts the graph between its input and its logits has no gradient: nothing to follow.
+        inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.inner().zeros_like())
     }
 }
 

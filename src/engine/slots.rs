@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::kernel;
-use crate::kernel::row::{Row, State};
+use crate::kernel::row::{NOTES_WORDS, Row, State};
 use crate::kernel::words::upload;
 use crate::threat::Norm;
 
@@ -15,27 +15,36 @@ pub struct Slots {
     pub origin: Tensor<2>,
     /// What the attack keeps from step to step: momentum, a direction, or the best point so far.
     pub memory: Tensor<2>,
+    /// More of the kind, as many as the attack asks for.
+    pub planes: Vec<Tensor<2>>,
+    /// [`NOTES_WORDS`] words a slot, with whatever meaning the attack's own kernels give them; zeros at first, and left by the row before.
+    pub notes: Tensor<1, Int>,
     /// Parameters of the rows.
     pub rows: Tensor<1, Int>,
     /// State of the rows.
     pub state: Tensor<1, Int>,
     /// The norm that all rows are under.
     pub norm: Norm,
+    /// Channels, height and width of an input.
+    pub shape: [usize; 3],
     blank: Tensor<1, Int>,
 }
 
 impl Slots {
-    /// Empty slots.
-    pub fn new(count: usize, features: usize, norm: Norm, device: &Device) -> Self {
-        let zeros = || Tensor::zeros([count, features], device);
+    /// Empty slots, with so many planes.
+    pub fn new(count: usize, shape: [usize; 3], norm: Norm, planes: usize, device: &Device) -> Self {
+        let zeros = || Tensor::zeros([count, shape.iter().product()], device);
         let blank = upload(&vec![State::default(); count], device);
         Self {
             x: zeros(),
             origin: zeros(),
             memory: zeros(),
+            planes: (0..planes).map(|_| zeros()).collect(),
+            notes: upload(&vec![[0u32; NOTES_WORDS]; count], device),
             rows: upload(&vec![<Row as bytemuck::Zeroable>::zeroed(); count], device),
             state: blank.clone(),
             norm,
+            shape,
             blank,
         }
     }
@@ -58,6 +67,15 @@ impl Slots {
 
     fn random_start(&mut self, redraw: bool) {
         self.x = kernel::random_start(self.x.clone(), self.origin.clone(), self.rows.clone(), self.state.clone(), self.norm, redraw);
+    }
+
+    /// Projects every row's point on its ball and clips it to [0, 1].
+    pub fn project(&mut self) {
+        // A step of size zero is the projection.
+        match self.norm {
+            Norm::L1 => self.x = kernel::l1_project(self.x.clone(), self.origin.clone(), self.rows.clone()),
+            _ => self.step_along(self.memory.clone()),
+        }
     }
 
     /// Moves running rows one step along `direction`, projects on the ball, clips to [0, 1].

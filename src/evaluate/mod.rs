@@ -2,7 +2,10 @@
 
 pub mod accuracy;
 pub mod audit;
+pub mod checks;
 pub mod cost;
 pub mod interval;
+pub mod paired;
 pub mod record;
 pub mod results;
+pub mod standing;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::Addition;
 use crate::threat::Norm;
 
 /// A whole run. Everything but `timing` is a function of the suite, the data, the weights and the kind of device.
@@ -29,6 +30,9 @@ pub struct Results {
     pub worst_case: Vec<WorstCase>,
     /// Checks of the evaluation itself.
     pub checks: Vec<Check>,
+    /// Attacks that `--harden` added to the suite's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardened: Vec<Addition>,
     /// The only part that two runs of one suite may differ in.
     pub timing: Timing,
 }

@@ -83,7 +83,8 @@ pub fn write_csv(path: &Path, results: &Results) -> Result<()> {
     write_atomic(path, text.as_bytes())
 }
 
-fn quoted(field: &str) -> String {
+/// A field of a CSV file, quoted after RFC 4180 where it has to be.
+pub fn quoted(field: &str) -> String {
     if field.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }
 

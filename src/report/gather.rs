@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::TrainingCurve;
 use super::exports::SeriesRows;
 use crate::evaluate::accuracy::{self, Clean};
+use crate::evaluate::cost;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::{Check, DefenceInfo, Results};
-use crate::evaluate::{audit, cost};
 use crate::store::{DefenceRecord, Store};
+use crate::suite::checks;
 use crate::suite::resolved::Layout;
 use crate::{Error, Result};
 
@@ -37,6 +38,7 @@ pub fn gather(store: &Store) -> Result<Gathered> {
     let mut defences = BTreeMap::new();
     let mut infos = Vec::new();
     let mut training = Vec::new();
+    let mut found: Vec<Check> = Vec::new();
     for name in &layout.defences {
         if let Some(record) = store.defence(name)? {
             infos.push(read::<DefenceInfo>(&record.info, name)?);
@@ -45,17 +47,14 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         if let Some(history) = store.training(name)? {
             training.push(TrainingCurve { defence: name.clone(), epochs: read(&history, name)? });
         }
+        found.extend(checks::of(store, name)?.into_iter().map(|checked| checked.check));
     }
     let mut cells = Vec::new();
-    let mut checks: Vec<Check> = Vec::new();
     let mut by_threat: BTreeMap<(usize, usize), Vec<Vec<ExampleOutcomes>>> = BTreeMap::new();
     for key in &layout.series {
         let Some(record) = defences.get(&key.defence) else { continue };
         let outcomes = store.outcomes(key)?;
         cells.extend(accuracy::cells(key, epsilons(&layout, key)?, &clean(&layout, record), &outcomes)?);
-        if let Some(audits) = store.audits(key)? {
-            checks.push(audit::check(key, &audits, store.is_exhaustive(key)?));
-        }
         by_threat.entry(place(&layout, key)?).or_default().push(outcomes);
     }
     let mut worst_case = Vec::new();
@@ -70,20 +69,26 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         suite: identity.title.clone(),
         seed: identity.seed,
         version: identity.version.clone(),
-        complete: store.fact("complete")?.is_some() && cells.len() == layout.planned,
+        complete: checks::is_complete(store)? && cells.len() == layout.planned,
         planned: layout.planned,
         devices: store.devices()?,
         data: layout.data.clone(),
         defences: infos,
         cells,
         worst_case,
-        checks,
+        checks: found,
+        hardened: checks::hardened(store)?.unwrap_or_default(),
         timing,
     };
     Ok(Gathered { results, specimens: store.specimens()?, training, layout, defences })
 }
 
 impl Gathered {
+    /// Forward passes of a defence's clean pass, where it is known.
+    pub fn forwards(&self, defence: &str) -> Option<u64> {
+        self.defences.get(defence).map(|record| record.forwards)
+    }
+
     /// The rows of every series, read as they are asked for.
     pub fn rows<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Result<SeriesRows<'a>>> {
         self.layout.series.iter().filter_map(|key| Some((key, self.defences.get(&key.defence)?))).map(|(key, record)| {

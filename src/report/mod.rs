@@ -4,17 +4,21 @@
 //! embedded typeface, so that no font, library or network of the machine is needed.
 
 mod axes;
+pub mod compare;
 mod cost;
 mod curves;
+pub mod entries;
 pub mod exports;
 mod font;
 mod gallery;
 pub mod gather;
 mod heatmap;
 mod html;
+pub mod npz;
 mod palette;
 mod picture;
 mod render;
+pub mod robustbench;
 pub mod text;
 mod training;
 mod view;

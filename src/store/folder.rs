@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const OUTPUTS: [&str; 5] = ["results.json", "results.csv", "examples.parquet", "report.html", "suite.toml"];
 /// The log of a run.
 const LOG: &str = "log.jsonl";
-/// The folder of its plots; of the files in it, those that end so are the run's.
-const PLOTS: (&str, [&str; 2]) = ("plots", ["svg", "png"]);
+/// The folders of its plots and exports; of the files in them, those that end so are the run's.
+const FOLDERS: [(&str, &[&str]); 3] = [("plots", &["svg", "png"]), ("robustbench", &["json"]), ("adversarial", &["npz"])];
 /// What SQLite keeps beside the store, and the store itself, last: as long as it is there the folder is known to hold a run.
 const STORE: [&str; 4] = ["store.sqlite-journal", "store.sqlite-shm", "store.sqlite-wal", FILE];
 
@@ -23,11 +23,14 @@ pub fn make(folder: &Path) -> Result<()> {
 
 /// Removes the run's own files.
 pub fn remove_run(folder: &Path) -> Result<()> {
-    let plots = folder.join(PLOTS.0);
-    if plots.is_dir() {
-        entries(&plots)?.iter().filter(|path| is_plot(path) || files::is_temporary(path)).try_for_each(|path| remove(path))?;
-        // Only where nothing else is in it.
-        let _ = fs::remove_dir(&plots);
+    for (name, endings) in FOLDERS {
+        let inner = folder.join(name);
+        if inner.is_dir() {
+            let own = |path: &&PathBuf| ends_in(path, endings) || files::is_temporary(path);
+            entries(&inner)?.iter().filter(own).try_for_each(|path| remove(path))?;
+            // Only where nothing else is in it.
+            let _ = fs::remove_dir(&inner);
+        }
     }
     entries(folder)?.iter().filter(|path| files::is_temporary(path)).try_for_each(|path| remove(path))?;
     // SQLite would take a log of the old store for one of the new.
@@ -74,8 +77,8 @@ pub fn nothing_to_resume(folder: &Path) -> Error {
         .help("check --out, or leave --resume away to begin a run there")
 }
 
-fn is_plot(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| PLOTS.1.iter().any(|plot| extension == *plot))
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    path.extension().is_some_and(|extension| endings.iter().any(|ending| extension == *ending))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

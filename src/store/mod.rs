@@ -9,6 +9,7 @@ mod facts;
 mod fault;
 mod files;
 mod folder;
+mod kept;
 mod lock;
 mod schema;
 mod series;
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use facts::DefenceRecord;
 pub use files::{write_atomic, write_atomic_with};
+pub use kept::{Broken, KeptPoint};
 pub use series::device_kind;
 
 use crate::error::{Error, Result};

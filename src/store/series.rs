@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::{Store, codec};
+use super::{Store, codec, kept};
 use crate::error::Result;
 use crate::evaluate::cost::Cost;
 use crate::evaluate::record::{Audited, ExampleOutcomes, SeriesKey};
@@ -134,7 +134,7 @@ impl Store {
         })
     }
 
-    /// Forgets the outcomes and specimens of a series that is to be run again exhaustively, and remembers that it is. Its audit, the reason,
+    /// Forgets the outcomes, specimens and kept points of a series that is to be run again exhaustively, and remembers that it is. Its audit, the reason,
     /// and its cost stay.
     ///
     /// # Errors
@@ -144,6 +144,7 @@ impl Store {
             let id = find_or_add(transaction, series)?;
             transaction.execute("DELETE FROM outcome WHERE series = ?", [id])?;
             transaction.execute("DELETE FROM specimen WHERE series = ?", [id])?;
+            kept::forget(transaction, id)?;
             transaction.execute("UPDATE series SET exhaustive = 1 WHERE id = ?", [id]).map(drop)
         })
     }

@@ -3,7 +3,7 @@
 use super::spec::{AttackEntry, Catalogue, SourceEntry};
 use crate::attack::ATTACKS;
 use crate::data::SOURCES;
-use crate::defence::TRAINERS;
+use crate::defence::{TRAINERS, WRAPPERS};
 use crate::model::MODELS;
 
 /// Everything that this engine knows by name.
@@ -12,6 +12,7 @@ pub fn catalogue() -> Catalogue {
         sources: SOURCES.iter().map(|source| SourceEntry { entry: source.entry, splits: source.splits }).collect(),
         models: MODELS.iter().map(|row| row.entry).collect(),
         trainers: TRAINERS.iter().map(|row| row.entry).collect(),
+        wrappers: WRAPPERS.iter().map(|row| row.entry).collect(),
         attacks: ATTACKS.iter().map(|row| AttackEntry { entry: row.entry, norms: row.norms, check: Some(row.check) }).collect(),
     }
 }

@@ -1,10 +1,15 @@
 //! Option values checked against their descriptions.
 
+use std::path::Path;
+
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result};
 use crate::options::{Accepts, Entry, OptionSpec, Options, Value};
+use crate::suite::data::examples;
+use crate::suite::model::model;
 use crate::suite::reader::{Field, Fields, Reader};
+use crate::suite::spec::{Catalogue, DataSpec, ModelSpec};
 use crate::threat::epsilon;
 
 /// Reads TOML text such as `steps = 20` as the options of `entry`, every default filled in. Empty text gives the defaults.
@@ -25,6 +30,39 @@ pub fn parse_options(entry: &Entry, text: &str) -> Result<Options> {
     match Error::many(format!("the options of `{}` have mistakes", entry.name), reader.into_mistakes()) {
         Some(error) => Err(error),
         None => Ok(resolved),
+    }
+}
+
+/// Reads the inline table of a suite's `model`, such as `{ architecture = "mlp" }`.
+///
+/// # Errors
+/// As [`parse`](super::parse) does.
+pub fn parse_model(text: &str, base: &Path, catalogue: &Catalogue) -> Result<ModelSpec> {
+    parse_table("the model", text, |reader, fields| model(reader, fields, base, &catalogue.models))
+}
+
+/// Reads the fields of a suite's `[data]` as an inline table, such as `{ source = "digits" }`.
+///
+/// # Errors
+/// As [`parse`](super::parse) does.
+pub fn parse_data(text: &str, base: &Path, catalogue: &Catalogue) -> Result<DataSpec> {
+    parse_table("the data", text, |reader, fields| Some(examples(reader, fields, base, catalogue)))
+}
+
+fn parse_table<T>(place: &str, text: &str, read: impl FnOnce(&mut Reader, Fields) -> Option<T>) -> Result<T> {
+    let mut reader = Reader::new(place, text);
+    let mut found = None;
+    match DeValue::parse(text) {
+        Ok(value) => {
+            let field = Field::new(place.to_string(), &value);
+            found = field.fields(&mut reader, place, "{ .. }").and_then(|fields| read(&mut reader, fields));
+        }
+        Err(error) => syntax(&mut reader, &error),
+    }
+    match (Error::many(format!("{place} has mistakes"), reader.into_mistakes()), found) {
+        (Some(error), _) => Err(error),
+        (None, Some(found)) => Ok(found),
+        (None, None) => Err(Error::input(format!("{place} cannot be read"))),
     }
 }
 
@@ -77,6 +115,7 @@ fn value(reader: &mut Reader, spec: &OptionSpec, field: &Field) -> Option<Value>
             number.map(Value::Number)
         }
         Accepts::Distance(low, high) => distance(reader, field, low, high).map(Value::Number),
+        Accepts::Sides(low, high) => sides(reader, field, low, high),
         Accepts::Flag => match field.value {
             DeValue::Boolean(flag) => Some(Value::Flag(*flag)),
             _ => {
@@ -87,6 +126,25 @@ fn value(reader: &mut Reader, spec: &OptionSpec, field: &Field) -> Option<Value>
         Accepts::Choice(known) => reader.choice(field, "value", known).map(|name| Value::Text(name.to_string())),
         Accepts::Text => reader.text(field, "text in double quotes").map(|text| Value::Text(text.to_string())),
     }
+}
+
+/// Height and width within the bounds; equal ones as one whole number, however they were written.
+fn sides(reader: &mut Reader, field: &Field, low: i64, high: i64) -> Option<Value> {
+    let whole = |field: &Field| match field.value {
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|side| (low..=high).contains(side)),
+        _ => None,
+    };
+    let found = match field.value {
+        DeValue::Array(array) if array.len() == 2 => {
+            let side = |at: usize| whole(&Field::new(String::new(), &array[at]));
+            side(0).zip(side(1)).map(|(height, width)| if height == width { Value::Integer(height) } else { Value::Sides([height, width]) })
+        }
+        _ => whole(field).map(Value::Integer),
+    };
+    if found.is_none() {
+        reader.mismatch(field, &format!("a whole number from {low} to {high}, or [height, width]"));
+    }
+    found
 }
 
 /// A finite distance within the bounds, written as a number or as text such as "8/255".

@@ -23,7 +23,7 @@ pub(super) fn data(reader: &mut Reader, field: &Field, base: &Path, catalogue: &
     (examples(reader, fields, base, catalogue), train)
 }
 
-fn examples(reader: &mut Reader, mut fields: Fields, base: &Path, catalogue: &Catalogue) -> DataSpec {
+pub(super) fn examples(reader: &mut Reader, mut fields: Fields, base: &Path, catalogue: &Catalogue) -> DataSpec {
     let entries: Vec<Entry> = catalogue.sources.iter().map(|source| source.entry).collect();
     let known = named(reader, &mut fields, "source", "source", &entries).and_then(|entry| catalogue.source(entry.name));
     let split = fields.take("split").and_then(|field| match known {

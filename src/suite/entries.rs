@@ -1,15 +1,16 @@
 //! `[[threat]]`, `[[defence]]` and `[[attack]]`.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::DeValue;
 
 use crate::options::{Entry, Options};
 use crate::suite::check::{distance, options};
+use crate::suite::model::model;
 use crate::suite::reader::{Field, Fields, Reader, list};
-use crate::suite::resolve::{filled, named, seed};
-use crate::suite::spec::{AttackEntry, AttackSpec, Catalogue, DefenceSpec, ModelSpec, TrainSpec};
+use crate::suite::resolve::{filled, named};
+use crate::suite::spec::{AttackEntry, AttackSpec, Catalogue, DefenceSpec, ModelSpec, TrainSpec, WrapperSpec};
 use crate::threat::{Norm, Sweep, Threat};
 
 /// The threats that can be read; a norm twice is a mistake.
@@ -72,7 +73,7 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
         }
         let place = fields.place.clone();
         let given = fields.take("train");
-        let field = fields.require(reader, "model", "add model = { architecture = \"...\" }");
+        let field = fields.require(reader, "model", "add model = { architecture = \"...\" }, { onnx = \"...\" } or { layers = [..] }");
         let weighted = field.as_ref().is_some_and(|field| ["weights", "onnx"].iter().any(|name| field.value.get(name).is_some()));
         if given.is_none() && !weighted {
             let message = format!("{place} is an untrained model: it has neither `train` nor weights");
@@ -87,39 +88,33 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
             let table = field.fields(reader, &format!("the training of {place}"), "{ method = \"standard\" }")?;
             train(reader, table, &catalogue.trainers)
         });
-        fields.refuse(reader, "stack", "this version does not support wrappers around a model: remove `stack`");
+        let stack = fields.take("stack").map_or(Vec::new(), |field| stack(reader, &field, &place, &catalogue.wrappers));
         let span = fields.span.clone();
         fields.finish(reader);
-        let nothing = || ModelSpec { architecture: String::new(), seed: 0, options: Options::default(), weights: None };
-        defences.push((DefenceSpec { name: name.unwrap_or_default(), model: model.unwrap_or_else(nothing), train }, span));
+        let nothing = || ModelSpec::new("", Options::default());
+        defences.push((DefenceSpec { name: name.unwrap_or_default(), model: model.unwrap_or_else(nothing), train, stack }, span));
     }
     defences
 }
 
-fn model(reader: &mut Reader, mut fields: Fields, base: &Path, known: &[Entry]) -> Option<ModelSpec> {
-    const ONNX: &str = "this version does not support ONNX models: name an `architecture`, with `weights` where there are some";
-    fields.refuse(reader, "onnx", ONNX);
-    let seed = seed(reader, &mut fields);
-    let weights = fields.take("weights").and_then(|field| weights(reader, &field, base));
-    // A model that only gives `onnx` lacks an architecture for a reason that is noted already.
-    if fields.has("onnx") && !fields.has("architecture") {
-        return None;
+/// The wrappers of a defence, outermost first.
+fn stack(reader: &mut Reader, field: &Field, place: &str, known: &[Entry]) -> Vec<WrapperSpec> {
+    const FORM: &str = "a list of wrappers, outermost first, such as [{ kind = \"bit-depth\", bits = 4 }]";
+    let DeValue::Array(array) = field.value else {
+        reader.mismatch(field, FORM);
+        return Vec::new();
+    };
+    let mut wrappers = Vec::new();
+    for (index, value) in array.iter().enumerate() {
+        let element = Field::new(format!("wrapper {} of {place}", index + 1), value);
+        let Some(mut fields) = element.fields(reader, &element.name, "{ kind = \"...\" }") else { continue };
+        if let Some(entry) = named(reader, &mut fields, "kind", "wrapper", known) {
+            let options = options(reader, &mut fields, entry);
+            fields.finish(reader);
+            wrappers.push(WrapperSpec { kind: entry.name.to_string(), options });
+        }
     }
-    let entry = named(reader, &mut fields, "architecture", "architecture", known)?;
-    let options = options(reader, &mut fields, entry);
-    fields.finish(reader);
-    Some(ModelSpec { architecture: entry.name.to_string(), seed, options, weights })
-}
-
-/// A checkpoint that exists; its path as written.
-fn weights(reader: &mut Reader, field: &Field, base: &Path) -> Option<PathBuf> {
-    let path = PathBuf::from(filled(reader, field, "the path of a checkpoint")?);
-    let full = base.join(&path);
-    if !full.is_file() {
-        let message = format!("{} do not exist: there is no file {}", field.name, full.display());
-        reader.mistake(field.span.clone(), message, "relative paths start from the suite's folder");
-    }
-    Some(path)
+    wrappers
 }
 
 fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<TrainSpec> {

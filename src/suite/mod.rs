@@ -5,8 +5,10 @@
 
 pub mod catalogue;
 mod check;
+pub(crate) mod checks;
 mod data;
 mod entries;
+mod model;
 mod overrides;
 pub mod plan;
 mod reader;
@@ -18,7 +20,7 @@ mod series;
 pub mod spec;
 mod stations;
 
-pub use check::parse_options;
+pub use check::{parse_data, parse_model, parse_options};
 pub use plan::{Plan, PlannedCell, Skipped, plan};
 pub use resolve::{parse, read};
-pub use spec::{AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec};
+pub use spec::{AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec, WrapperSpec};

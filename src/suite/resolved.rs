@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::catalogue;
-use super::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
+use super::spec::{AttackSpec, Catalogue, DataSpec, Suite};
 use super::{Plan, plan, read};
 use crate::data::{self, Dataset, Request, Split};
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DataInfo;
-use crate::model::{self, Blueprint, Classifier};
+use crate::model::source::{Design, design};
 use crate::store::Identity;
 use crate::threat::Threat;
 use crate::{Error, Result};
@@ -45,6 +44,8 @@ pub struct Resolved {
     pub data: Dataset,
     /// The training examples, where some defence is trained.
     pub train: Option<Dataset>,
+    /// The networks of the defences, in their order, with the weights that they start from.
+    pub designs: Vec<Design>,
     /// The cells.
     pub plan: Plan,
     /// The names that it was read against.
@@ -85,8 +86,14 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
         );
         errors.push(Error::input(message).help("point [data] and [data.train] at the same kind of images"));
     }
+    let mut designs = Vec::new();
     if let Some(data) = &data {
-        errors.extend(suite.defences.iter().filter_map(|defence| fits(defence, data, &suite.base).err()));
+        for defence in &suite.defences {
+            match design(&defence.model, &suite.base, data.shape, data.classes) {
+                Ok(design) => designs.push(design),
+                Err(error) => errors.push(error.about(&format!("defence \"{}\"", defence.name))),
+            }
+        }
     }
     if let Some(error) = Error::many("the suite's data or weights cannot be used", errors) {
         return Err(error);
@@ -99,21 +106,10 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
         data = data.limit(limit);
     }
     let plan = plan(&suite, &catalogue, data.len());
-    Ok(Resolved { suite, data, train, plan, catalogue })
+    Ok(Resolved { suite, data, train, designs, plan, catalogue })
 }
 
-/// Whether a defence's checkpoint, where it has one, fits its model and the data.
-fn fits(spec: &DefenceSpec, data: &Dataset, base: &Path) -> Result<()> {
-    let Some(path) = &spec.model.weights else { return Ok(()) };
-    let path = base.join(path);
-    let device = Device::flex();
-    let blueprint = Blueprint { options: &spec.model.options, shape: data.shape, classes: data.classes, device: &device };
-    let classifier = Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?;
-    let from = format!("defence \"{}\", weights {}", spec.name, path.display());
-    model::load(classifier.network, &model::read(&path)?.0, &from, &device).map(drop)
-}
-
-fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {
+pub(crate) fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {
     let source = data::source(&spec.source)?;
     let split = match (split, &spec.split) {
         (Some(split), _) => split,

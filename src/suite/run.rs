@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::checks::{self, extend, keep_layout};
 use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker};
 use super::series;
 use super::stations::{Station, refuse_foreign, stations};
-use crate::defence::{Prepared, Progress, Workshop, prepare};
+use crate::defence::{self, Prepared, Progress, Workshop, prepare};
 use crate::device;
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
@@ -41,8 +42,12 @@ pub struct RunRequest {
     pub limit: Option<usize>,
     /// What to do with what the folder holds.
     pub mode: Mode,
+    /// `--keep-examples`: keep every adversarial example, not the gallery's few alone.
+    pub keep_examples: bool,
     /// `--mix-devices`: go on with what other kinds of device have found.
     pub mix_devices: bool,
+    /// `--harden`: add the attacks that failed checks ask for.
+    pub harden: bool,
 }
 
 /// Is told how a run goes.
@@ -72,16 +77,19 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     let started = Instant::now();
     let selection = device::parse(&request.device);
     let resolved = resolve(&request.suite, &request.overrides, request.limit);
-    let (selection, resolved) = both(selection, resolved)?;
+    let (selection, mut resolved) = both(selection, resolved)?;
     let choices = selection.resolve()?;
     let out = request.out.clone().unwrap_or_else(|| default_out(&request.suite));
     let stations = stations(request, &resolved, &choices)?;
     let store = Store::open(&out, &resolved.identity(), request.mode)?;
-    let layout = serde_json::to_string(&resolved.layout()).expect("a layout is plain JSON");
-    if store.fact("layout")?.as_deref() != Some(&layout) {
-        store.put_fact("layout", &layout)?;
+    if request.keep_examples {
+        store.keep_examples()?;
     }
-    let done = store.fact("complete")?.is_some();
+    let hardened = checks::hardened(&store)?;
+    extend(&mut resolved, hardened.as_deref().unwrap_or_default());
+    keep_layout(&store, &resolved)?;
+    let harden = request.harden && hardened.is_none();
+    let done = checks::is_complete(&store)? && !harden;
     refuse_foreign(request, &store, &stations, done)?;
     if done {
         return Ok((store, Ending::Done));
@@ -90,8 +98,7 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     for station in &stations {
         tracing::info!(device = %station.info.name, backend = %station.info.backend, slots = station.info.slots, "device opened");
     }
-    let run = Run { resolved: &resolved, store: &store, stations: &stations, observer };
-    let finished = run.defences(&request.weights).and_then(|()| store.put_fact("complete", "true"));
+    let finished = carry_out(&mut resolved, &store, &stations, observer, &request.weights, harden).and_then(|()| checks::complete(&store));
     let timed = store.add_timing(started.elapsed().as_secs_f64());
     if let Err(error) = &finished {
         tracing::error!(error = %error, "run stopped");
@@ -103,6 +110,36 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
         observer.note(&format!("{} got no example: the other devices had taken them all", station.info.name));
     }
     Ok((store, Ending::Ran))
+}
+
+/// Attacks and checks every defence; to harden, again with what the checks ask for.
+fn carry_out(
+    resolved: &mut Resolved,
+    store: &Store,
+    stations: &[Station],
+    observer: &dyn Observer,
+    cache: &Path,
+    harden: bool,
+) -> Result<()> {
+    let run = Run { resolved, store, stations, observer };
+    let prepared = run.prepare(cache)?;
+    let mut met = Vec::new();
+    for (spec, prepared) in run.resolved.suite.defences.iter().zip(&prepared) {
+        let clean = run.meet(spec, prepared)?;
+        run.attack(spec, prepared, &clean)?;
+        met.push(clean);
+    }
+    if !harden {
+        return Ok(());
+    }
+    let additions = checks::harden(&run)?;
+    extend(resolved, &additions);
+    keep_layout(store, resolved)?;
+    let run = Run { resolved, store, stations, observer };
+    for ((spec, prepared), clean) in run.resolved.suite.defences.iter().zip(&prepared).zip(&met) {
+        run.attack(spec, prepared, clean)?;
+    }
+    Ok(())
 }
 
 /// Both values, or both errors at once.
@@ -130,21 +167,16 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn defences(&self, cache: &Path) -> Result<()> {
+    fn prepare(&self, cache: &Path) -> Result<Vec<Prepared>> {
         let first = &self.stations[0];
-        let workshop = Workshop {
-            cache,
-            base: &self.resolved.suite.base,
-            device: &first.handle.device,
-            device_name: &first.info.name,
-            data: self.resolved.train.as_ref(),
-            shape: self.resolved.data.shape,
-            classes: self.resolved.data.classes,
-        };
+        let workshop = Workshop { cache, device: &first.handle.device, device_name: &first.info.name, data: self.resolved.train.as_ref() };
         // Every defence is there before the first attack: a checkpoint that does not fit is known at once.
         let mut defences = Vec::new();
-        for spec in &self.resolved.suite.defences {
-            let prepared = prepare(spec, &workshop, &mut |progress| {
+        for (spec, design) in self.resolved.suite.defences.iter().zip(&self.resolved.designs) {
+            for note in &design.notes {
+                self.observer.note(&format!("{}: {note}", spec.name));
+            }
+            let prepared = prepare(spec, design, &workshop, &mut |progress| {
                 self.observer.training(&spec.name, &progress);
                 if progress.ended {
                     let epoch = progress.epoch;
@@ -154,33 +186,40 @@ impl Run<'_> {
             })?;
             defences.push(prepared);
         }
-        for (spec, prepared) in self.resolved.suite.defences.iter().zip(&defences) {
-            self.defence(spec, prepared)?;
-        }
-        Ok(())
+        Ok(defences)
     }
 
-    fn defence(&self, spec: &super::DefenceSpec, prepared: &Prepared) -> Result<()> {
-        let oracle = |station: &Station| Oracle::new(prepared.on(&station.handle.device), station.handle.device.clone());
+    /// What a defence says without an attack.
+    fn meet(&self, spec: &super::DefenceSpec, prepared: &Prepared) -> Result<Vec<CleanDecision>> {
         let first = &self.stations[0];
-        let clean = clean::decide(&oracle(first), &first.data, first.info.slots)?;
+        let oracle = on(spec, prepared, first);
+        let clean = clean::decide(&oracle, &self.resolved.data, &first.data, first.info.slots, self.resolved.suite.seed)?;
         self.take_down(spec, prepared, &clean)?;
+        Ok(clean)
+    }
+
+    /// Runs what is left of a defence's series, and its checks.
+    fn attack(&self, spec: &super::DefenceSpec, prepared: &Prepared, clean: &[CleanDecision]) -> Result<()> {
         for key in self.resolved.series().iter().filter(|key| key.defence == spec.name) {
             let workers: Vec<Worker> = self
                 .stations
                 .iter()
                 .flat_map(|station| std::iter::repeat_n(station, station.workers))
-                .map(|station| Worker { info: &station.info, oracle: oracle(station), data: &station.data, cadence: station.cadence })
+                .map(|station| Worker {
+                    info: &station.info,
+                    oracle: on(spec, prepared, station),
+                    data: &station.data,
+                    cadence: station.cadence,
+                })
                 .collect();
-            series::run(self, key, &workers, &clean)?;
+            series::run(self, key, &workers, clean)?;
         }
-        Ok(())
+        self.check(spec, &on(spec, prepared, &self.stations[0]), clean)
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.
     fn take_down(&self, spec: &super::DefenceSpec, prepared: &Prepared, clean: &[CleanDecision]) -> Result<()> {
-        let right =
-            clean.iter().zip(&self.resolved.data.labels).filter(|(clean, label)| !clean.failed && clean.prediction == **label).count();
+        let right = clean.iter().zip(&self.resolved.data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
         let info = DefenceInfo {
             name: spec.name.clone(),
             architecture: spec.model.architecture.clone(),
@@ -213,4 +252,10 @@ impl Run<'_> {
         self.observer.note(&format!("{}: {trained}, clean accuracy {:.1} %", spec.name, 100.0 * info.clean_accuracy));
         Ok(())
     }
+}
+
+/// A defence on a station's device.
+fn on(spec: &super::DefenceSpec, prepared: &Prepared, station: &Station) -> Oracle {
+    let device = &station.handle.device;
+    Oracle::new(prepared.on(device), device.clone()).behind(defence::stack(&spec.stack))
 }

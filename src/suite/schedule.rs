@@ -17,6 +17,7 @@ use crate::error::Kind;
 use crate::evaluate::cost::Cost;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::DeviceInfo;
+use crate::store::{Broken, KeptPoint};
 use crate::{Error, Result};
 
 /// Examples that are handed out, and committed, together, at most; with several devices, few enough for each to get some.
@@ -39,8 +40,8 @@ pub struct Worker<'a> {
 pub struct Series<'a> {
     /// Its key.
     pub key: &'a SeriesKey,
-    /// The attack.
-    pub attack: &'a dyn Attack,
+    /// The attack's parts.
+    pub parts: &'a [Box<dyn Attack>],
     /// Key of its random stream.
     pub random: [u32; 2],
     /// The examples, on the host.
@@ -57,7 +58,12 @@ pub trait Sink: Sync {
     ///
     /// # Errors
     /// It cannot be written down.
-    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen]) -> Result<()>;
+    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen], kept: &[KeptPoint]) -> Result<()>;
+
+    /// Whether every point that broke is to be kept.
+    fn keeps(&self) -> bool {
+        false
+    }
 
     /// Hears that a device stopped; its rows go to the others.
     fn lost(&self, _device: &DeviceInfo, _error: &Error) {}
@@ -141,7 +147,7 @@ fn work(series: &Series, worker: &Worker, queue: &Queue, committed: &Mutex<BTree
     let drive = Drive {
         oracle: &worker.oracle,
         data: worker.data,
-        attack: series.attack,
+        parts: series.parts,
         norm: series.key.norm,
         key: series.random,
         slots: worker.info.slots,
@@ -160,6 +166,7 @@ struct Chunk {
     left: usize,
     outcomes: Vec<ExampleOutcomes>,
     specimens: BTreeMap<usize, Specimen>,
+    kept: Vec<KeptPoint>,
 }
 
 /// Hands one worker its examples and commits its chunks.
@@ -182,7 +189,7 @@ impl Feed for Chunks<'_> {
             let positions = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
             self.chunks.insert(
                 self.taken,
-                Chunk { positions: positions.clone(), left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new() },
+                Chunk { positions: positions.clone(), left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new(), kept: Vec::new() },
             );
             self.chunk_of.extend(positions.iter().map(|&position| (position, self.taken)));
             self.next.extend(positions);
@@ -192,13 +199,21 @@ impl Feed for Chunks<'_> {
     }
 
     fn wants_point(&self, chain: &Chain) -> bool {
-        (self.series.shown)(chain.position)
+        self.sink.keeps() || (self.series.shown)(chain.position)
     }
 
     fn point(&mut self, chain: &Chain, judgement: Judgement) {
         let Judgement { claim, prediction, distances, point: Some(adversarial), .. } = judgement else { return };
         let chunk = self.chunks.get_mut(&self.chunk_of[&chain.position]).expect("an example under way belongs to a chunk under way");
         let epsilon = chain.epsilon(claim.epsilon);
+        let distance = under(self.series.key.norm, &distances);
+        if self.sink.keeps() && distance.is_finite() {
+            let broken = Broken { epsilon, example: chain.example, prediction, distance };
+            chunk.kept.push(KeptPoint { broken, adversarial: adversarial.clone() });
+        }
+        if !(self.series.shown)(chain.position) {
+            return;
+        }
         // The smallest epsilon that broke is shown, whichever the judge saw first.
         if chunk.specimens.get(&chain.position).is_some_and(|shown| shown.epsilon <= epsilon) {
             return;
@@ -209,7 +224,7 @@ impl Feed for Chunks<'_> {
             example: chain.example,
             label: chain.label,
             prediction,
-            distance: under(self.series.key.norm, &distances),
+            distance,
             shape: self.series.data.shape,
             original: self.series.data.image(chain.position).to_vec(),
             adversarial,
@@ -226,10 +241,10 @@ impl Feed for Chunks<'_> {
         if chunk.left > 0 {
             return Ok(());
         }
-        let Chunk { positions, mut outcomes, specimens, .. } = self.chunks.remove(&number).expect("it was there a line ago");
+        let Chunk { positions, mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
         outcomes.sort_by_key(|outcomes| outcomes.example);
         let specimens: Vec<Specimen> = specimens.into_values().collect();
-        self.sink.commit(self.worker.info, &outcomes, &specimens)?;
+        self.sink.commit(self.worker.info, &outcomes, &specimens, &kept)?;
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
         Ok(())
     }

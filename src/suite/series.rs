@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::run::Run;
 use super::schedule::{self, Series, Sink, Worker};
-use crate::attack::{self, ATTACKS, Attack, Goal};
+use crate::attack::{self, ATTACKS, Attack, Goal, Setting};
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::clean::CleanDecision;
 use crate::evaluate::audit;
@@ -14,7 +14,7 @@ use crate::evaluate::cost::Cost;
 use crate::evaluate::record::{Audited, ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
 use crate::evaluate::results::DeviceInfo;
 use crate::kernel::random::philox;
-use crate::store::device_kind;
+use crate::store::{KeptPoint, device_kind};
 use crate::threat::Sweep;
 use crate::{Error, Result};
 
@@ -40,14 +40,16 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
     let threat = run.resolved.threat(key);
     let spec = run.resolved.attack(key);
     let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
-    let attack = (row.build)(&spec.options);
+    let setting = Setting { norm: key.norm, classes: data.classes, shape: data.shape };
+    let parts = (row.build)(&spec.options, &setting);
     let random = attack::random_key(run.resolved.suite.seed, &spec.kind, key.norm, &spec.options);
-    let right: Vec<usize> = (0..data.len()).filter(|&at| !clean[at].failed && clean[at].prediction == data.labels[at]).collect();
+    let right: Vec<usize> = (0..data.len()).filter(|&at| clean[at].is_right(data.labels[at])).collect();
     let shown: BTreeSet<usize> = right.iter().copied().take(SHOWN).collect();
     let exhaustive = run.store.is_exhaustive(key)?;
-    let descending = threat.sweep == Sweep::Descending && !attack.runs_every_epsilon() && !exhaustive;
+    let descending = threat.sweep == Sweep::Descending && !parts.iter().any(|part| part.runs_every_epsilon()) && !exhaustive;
     let walk = if descending { Walk::Descending } else { Walk::Each };
-    let job = Job { run, key, attack: &*attack, random, clean, shown: &shown, epsilons: &threat.epsilons };
+    let keep = run.store.keeps_examples()?;
+    let job = Job { run, key, keep, parts: &parts, random, clean, shown: &shown, epsilons: &threat.epsilons };
     job.attack_all(workers, &right, walk)?;
     if !descending || run.store.audits(key)?.is_some() {
         return Ok(());
@@ -78,10 +80,13 @@ struct Look {
 }
 
 /// One series under way.
+#[derive(Clone, Copy)]
 struct Job<'a> {
     run: &'a Run<'a>,
     key: &'a SeriesKey,
-    attack: &'a dyn Attack,
+    /// Whether every point that broke is kept.
+    keep: bool,
+    parts: &'a [Box<dyn Attack>],
     random: [u32; 2],
     clean: &'a [CleanDecision],
     shown: &'a BTreeSet<usize>,
@@ -92,10 +97,14 @@ impl Job<'_> {
     fn chain(&self, position: usize, walk: Walk, epsilons: &[f64]) -> Chain {
         let data = &self.run.resolved.data;
         let (example, label) = (data.ids[position], data.labels[position]);
-        let mut chain = Chain::new(position, example, label, walk, self.attack.restarts(), epsilons);
-        if let Goal::Targeted(target) = self.attack.goal() {
-            chain.target = target.pick(label, &self.clean[position].logits, self.random, example);
+        let attempts = self.parts.iter().map(|part| part.attempts()).sum();
+        let mut chain = Chain::new(position, example, label, walk, attempts, epsilons);
+        let logits = &self.clean[position].logits;
+        if let Goal::Targeted(target) = self.parts[0].goal() {
+            chain.target = target.pick(label, logits, self.random, example);
         }
+        let ranks = self.parts.iter().map(|part| part.ranks()).max().unwrap_or(0);
+        chain.ranks = attack::largest_others(label, logits, ranks as usize);
         chain
     }
 
@@ -122,7 +131,7 @@ impl Job<'_> {
                 None => chain,
             }
         };
-        let mut cost = self.schedule(self.attack, workers, &left, &chain, &sink)?;
+        let mut cost = self.schedule(self.parts, workers, &left, &chain, &sink)?;
         cost += looking;
         tracing::info!(defence = %self.key.defence, attack = %self.key.attack, norm = self.key.norm.name(), seconds = cost.seconds, "series ended");
         // The rows are there already; this books what the devices did.
@@ -131,10 +140,11 @@ impl Job<'_> {
 
     /// A cheap attack's first look at where each example breaks, by example. An example that it does not break begins at the largest epsilon.
     fn look(&self, workers: &[Worker], positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
-        let Some(scout) = self.attack.scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
+        let Some(scout) = self.parts[0].scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
         let found = Collected::default();
-        let chain = |position| self.chain(position, Walk::Bisect, self.epsilons);
-        let cost = self.schedule(&*scout, workers, positions, &chain, &found)?;
+        let looking = Job { parts: &[scout], ..*self };
+        let chain = |position| looking.chain(position, Walk::Bisect, self.epsilons);
+        let cost = self.schedule(looking.parts, workers, positions, &chain, &found)?;
         let look = |outcomes: ExampleOutcomes| {
             let sum = |of: fn(&Outcome) -> u32| outcomes.outcomes.iter().map(of).sum();
             let first = outcomes.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
@@ -157,7 +167,7 @@ impl Job<'_> {
             let outcome = Outcome { verdict, settled: Settled::Clean, distance, forwards: 0, backwards: 0 };
             ExampleOutcomes { example: data.ids[at], outcomes: vec![outcome; self.epsilons.len()] }
         };
-        let wrong = (0..data.len()).filter(|&at| self.clean[at].failed || self.clean[at].prediction != data.labels[at]);
+        let wrong = (0..data.len()).filter(|&at| !self.clean[at].is_right(data.labels[at]));
         let new: Vec<ExampleOutcomes> = wrong.filter(|&at| !finished.contains(&data.ids[at])).map(settled).collect();
         if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(self.key, device, &new, &Cost::default()) }
     }
@@ -190,7 +200,7 @@ impl Job<'_> {
             let epsilon = self.epsilons[index];
             let found = Collected::default();
             let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
-            cost += self.schedule(self.attack, workers, &round, &chain, &found)?;
+            cost += self.schedule(self.parts, workers, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -202,7 +212,7 @@ impl Job<'_> {
 
     fn schedule(
         &self,
-        attack: &dyn Attack,
+        parts: &[Box<dyn Attack>],
         workers: &[Worker],
         positions: &[usize],
         chain: &(dyn Fn(usize) -> Chain + Sync),
@@ -210,7 +220,7 @@ impl Job<'_> {
     ) -> Result<Cost> {
         let series = Series {
             key: self.key,
-            attack,
+            parts,
             random: self.random,
             data: &self.run.resolved.data,
             chain,
@@ -228,8 +238,16 @@ struct ToStore<'a> {
 }
 
 impl Sink for ToStore<'_> {
-    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen]) -> Result<()> {
-        let Job { run, key, .. } = self.job;
+    fn keeps(&self) -> bool {
+        self.job.keep
+    }
+
+    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen], kept: &[KeptPoint]) -> Result<()> {
+        let Job { run, key, keep, .. } = self.job;
+        if *keep {
+            let ids: Vec<u32> = outcomes.iter().map(|outcomes| outcomes.example).collect();
+            run.store.put_kept(key, &ids, kept)?;
+        }
         run.store.commit_chunk(key, device, outcomes, &Cost::default())?;
         run.store.put_specimens(specimens)?;
         let done = self.done.fetch_add(outcomes.len(), Ordering::Relaxed) + outcomes.len();
@@ -254,7 +272,7 @@ impl Collected {
 }
 
 impl Sink for Collected {
-    fn commit(&self, _device: &DeviceInfo, outcomes: &[ExampleOutcomes], _specimens: &[Specimen]) -> Result<()> {
+    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint]) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(outcomes);
         Ok(())
     }

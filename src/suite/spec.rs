@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::model::layers::LayerSpec;
+use crate::model::{Matching, Normalisation};
 use crate::options::{Entry, Options};
 use crate::threat::{Norm, Threat};
 
@@ -16,6 +18,8 @@ pub struct Catalogue {
     pub models: Vec<Entry>,
     /// Training methods.
     pub trainers: Vec<Entry>,
+    /// What may stand around a model.
+    pub wrappers: Vec<Entry>,
     /// Attacks.
     pub attacks: Vec<AttackEntry>,
 }
@@ -102,12 +106,23 @@ pub struct DefenceSpec {
     pub model: ModelSpec,
     /// How it is trained; absent only where the model has weights.
     pub train: Option<TrainSpec>,
+    /// What stands around the model, outermost first.
+    pub stack: Vec<WrapperSpec>,
+}
+
+/// A wrapper around a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WrapperSpec {
+    /// The wrapper's name.
+    pub kind: String,
+    /// The wrapper's own options.
+    pub options: Options,
 }
 
 /// A model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelSpec {
-    /// The architecture's name.
+    /// The architecture's name; "onnx" or "layers" where the network comes from a file or a stack.
     pub architecture: String,
     /// Drives its first weights, its batches and its training attacks.
     pub seed: u64,
@@ -115,6 +130,34 @@ pub struct ModelSpec {
     pub options: Options,
     /// A checkpoint, as written: relative paths start from [`Suite::base`].
     pub weights: Option<PathBuf>,
+    /// A network with its weights, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onnx: Option<PathBuf>,
+    /// A stack of layers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerSpec>,
+    /// What the network does to its inputs first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalisation>,
+    /// How the checkpoint's tensors find their places.
+    #[serde(rename = "match", skip_serializing_if = "Matching::is_by_name")]
+    pub matching: Matching,
+}
+
+impl ModelSpec {
+    /// An architecture with these options, without a checkpoint.
+    pub fn new(architecture: impl Into<String>, options: Options) -> Self {
+        Self {
+            architecture: architecture.into(),
+            seed: 0,
+            options,
+            weights: None,
+            onnx: None,
+            layers: Vec::new(),
+            normalize: None,
+            matching: Matching::default(),
+        }
+    }
 }
 
 /// How a model is trained.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::resolved::Resolved;
 use super::run::RunRequest;
 use crate::device::{self, Handle};
 use crate::engine::drive;
 use crate::evaluate::results::DeviceInfo;
-use crate::model::{Blueprint, Classifier};
 use crate::store::{Store, device_kind};
 use crate::{Error, Result};
 
@@ -100,12 +99,6 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[St
 
 /// Activations of one input in the largest of the defences.
 fn most_activations(resolved: &Resolved) -> Result<u64> {
-    let mut most = 0;
-    for spec in &resolved.suite.defences {
-        let device = Device::flex();
-        let blueprint =
-            Blueprint { options: &spec.model.options, shape: resolved.data.shape, classes: resolved.data.classes, device: &device };
-        most = most.max(Classifier::new(&spec.model.architecture, spec.model.seed, &blueprint)?.activations() as u64);
-    }
-    Ok(most)
+    let activations = resolved.designs.iter().map(|design| design.graph.activations());
+    Ok(activations.collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
 }

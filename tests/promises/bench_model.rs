@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use gauntlet::attack::{ATTACKS, random_key};
+use gauntlet::attack::{ATTACKS, Setting, largest_others, random_key};
 use gauntlet::data::{self, Dataset, Request, synthetic};
 use gauntlet::engine::chain::{Chain, Walk};
 use gauntlet::engine::clean;
@@ -28,8 +28,8 @@ pub fn separable(classes: i64, count: i64, margin: f64) -> Dataset {
 /// The linear model that separates [`separable`], its weights times `scale`.
 pub fn separator(data: &Dataset, scale: f32, device: &Device) -> Oracle {
     let weights = synthetic::separator(data.classes, data.shape).unwrap().iter().map(|weight| scale * weight).collect();
-    let blueprint = Blueprint { options: &Options::default(), shape: data.shape, classes: data.classes, device };
-    let start = Classifier::new("linear", 0, &blueprint).unwrap();
+    let blueprint = Blueprint { options: &Options::default(), shape: data.shape, classes: data.classes };
+    let start = Classifier::new("linear", 0, &blueprint, device).unwrap();
     let mut tensors = Weights::of(&start.network).0;
     for (name, (shape, values)) in &mut tensors {
         if name.ends_with("weight") {
@@ -47,14 +47,14 @@ pub fn separator(data: &Dataset, scale: f32, device: &Device) -> Oracle {
 pub fn untrained(architecture: &str, data: &Dataset, device: &Device) -> Oracle {
     let row = model::MODELS.iter().find(|row| row.entry.name == architecture).unwrap();
     let options = parse_options(&row.entry, "").unwrap();
-    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes, device };
-    Oracle::new(Classifier::new(architecture, 7, &blueprint).unwrap(), device.clone())
+    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes };
+    Oracle::new(Classifier::new(architecture, 7, &blueprint, device).unwrap(), device.clone())
 }
 
 /// Labels as the model itself decides, so that every example is rightly classified.
 pub fn relabelled(mut data: Dataset, oracle: &Oracle) -> Dataset {
     let tensor = send(&data, oracle.device());
-    data.labels = clean::decide(oracle, &tensor, 16).unwrap().iter().map(|clean| clean.prediction).collect();
+    data.labels = clean::decide(oracle, &data, &tensor, 16, 0).unwrap().iter().map(|clean| clean.prediction).collect();
     data
 }
 
@@ -109,10 +109,15 @@ pub fn attack_tensor(
     let row = ATTACKS.iter().find(|row| row.entry.name == trial.kind).unwrap();
     let options = parse_options(&row.entry, trial.options).unwrap();
     (row.check)(&options).unwrap();
-    let attack = (row.build)(&options);
+    let setting = Setting { norm: trial.norm, classes: data.classes, shape: data.shape };
+    let parts = (row.build)(&options, &setting);
+    let attempts = parts.iter().map(|part| part.attempts()).sum();
+    let ranks = parts.iter().map(|part| part.ranks()).max().unwrap_or(0) as usize;
+    let clean = if ranks == 0 { Vec::new() } else { clean::decide(oracle, data, pixels, trial.slots, 0).unwrap() };
     let chain = |&at: &usize| {
-        let mut chain = Chain::new(at, data.ids[at], data.labels[at], trial.walk, attack.restarts(), trial.epsilons);
-        if let gauntlet::attack::Goal::Targeted(target) = attack.goal() {
+        let mut chain = Chain::new(at, data.ids[at], data.labels[at], trial.walk, attempts, trial.epsilons);
+        chain.ranks = clean.get(at).map_or(Vec::new(), |clean| largest_others(chain.label, &clean.logits, ranks));
+        if let gauntlet::attack::Goal::Targeted(target) = parts[0].goal() {
             chain.target = target.pick(chain.label, &vec![0.0; data.classes], [0, 0], chain.example);
         }
         chain
@@ -121,7 +126,7 @@ pub fn attack_tensor(
     let drive = Drive {
         oracle,
         data: pixels,
-        attack: &*attack,
+        parts: &parts,
         norm: trial.norm,
         key: random_key(0, trial.kind, trial.norm, &options),
         slots: trial.slots,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use gauntlet::attack::ATTACKS;
+use gauntlet::attack::{ATTACKS, Setting};
 use gauntlet::data::Dataset;
 use gauntlet::device::Choice;
 use gauntlet::engine::chain::{Chain, End, NextRow, Walk, Word};
@@ -12,6 +12,7 @@ use gauntlet::engine::drive::send;
 use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
 use gauntlet::evaluate::results::DeviceInfo;
 use gauntlet::suite::parse_options;
+use gauntlet::store::KeptPoint;
 use gauntlet::suite::schedule::{self, Series, Sink, Worker};
 use gauntlet::threat::Norm;
 
@@ -242,7 +243,7 @@ fn words_may_come_late() {
         }
         chain.judged(1, Word::Broken(0.1));
         assert!(!chain.resolve(), "the refused row has a restart left");
-        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, restart: 1 }));
+        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, attempt: 1 }));
         run(&mut chain, 3, End::Survived);
         assert!(chain.resolve());
         chain.outcomes()
@@ -290,7 +291,7 @@ fn looks_change_nothing() {
         }
     }
     let outcomes = chain(Walk::Descending, 1).begin_at(2, 6, 1);
-    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, restart: 0 }));
+    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, attempt: 0 }));
 }
 
 fn halving_finds_the_break() {
@@ -309,7 +310,7 @@ struct Kept {
 }
 
 impl Sink for Kept {
-    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen]) -> gauntlet::Result<()> {
+    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint]) -> gauntlet::Result<()> {
         for outcomes in outcomes {
             assert!(self.outcomes.lock().unwrap().insert(outcomes.example, outcomes.clone()).is_none(), "committed twice");
         }
@@ -324,14 +325,15 @@ impl Sink for Kept {
 /// Runs PGD over all examples on workers with these pixels; gives what was committed, and how many devices were lost.
 fn scheduled(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
     let row = ATTACKS.iter().find(|row| row.entry.name == "pgd").unwrap();
-    let attack = (row.build)(&parse_options(&row.entry, "steps = 7").unwrap());
+    let setting = Setting { norm: Norm::Linf, classes: data.classes, shape: data.shape };
+    let parts = (row.build)(&parse_options(&row.entry, "steps = 7").unwrap(), &setting);
     let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
     let info = gauntlet::device::open(Choice::Cpu).unwrap().info;
     let info = DeviceInfo { slots: 8, ..info };
     let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, data, cadence: 1 };
     let workers: Vec<Worker> = pixels.iter().map(worker).collect();
     let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
-    let series = Series { key: &key, attack: &*attack, random: [1, 2], data, chain: &chain, shown: &|_| false };
+    let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| false };
     let kept = Kept::default();
     schedule::run(&series, &workers, &(0..data.len()).collect::<Vec<_>>(), &kept)?;
     Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))

@@ -73,6 +73,7 @@ fn catalogue() -> Catalogue {
             entry("small-cnn", &[]),
         ],
         trainers: vec![entry("standard", STANDARD), entry("pgd", ADVERSARIAL)],
+        wrappers: vec![entry("bit-depth", const { &[option("bits", Accepts::Integer(1, 16), Some("4"))] })],
         attacks: vec![
             attack("noise", &[], BOTH),
             attack("fgsm", &[], BOTH),
@@ -187,7 +188,7 @@ model = { architecture = "small-cnn" }
 [[defence]]
 name = "a"
 model = { architecture = "mlp", hidden = 0.5, weights = "nowhere.safetensors" }
-stack = []
+stack = [{ kind = "bit-depth", bits = 0 }]
 
 [[attack]]
 kind = "pgd"
@@ -226,7 +227,7 @@ kind = "pdg"
         (22, "\"a\""),
         (23, "0.5"),
         (23, "\"nowhere.safetensors\""),
-        (24, "stack"),
+        (24, "0"),
         (28, "\"many\""),
         (29, "0"),
         (30, "step_relativ"),
@@ -267,7 +268,7 @@ fn each_rule_of_the_contract_has_its_message() {
         ("0.02", "\"8/255px\"", "\"8/255px\"", "element 2", "8/255"),
         ("[[threat]]", "[threat]", "[threat]", "not a list", "[[threat]]"),
         ("architecture = \"small-cnn\"", "architecture = \"cnn\"", "\"cnn\"", "unknown architecture", "did you mean \"small-cnn\""),
-        ("architecture = \"small-cnn\"", "onnx = \"x.onnx\"", "onnx", "unknown field `onnx`", "does not support ONNX"),
+        ("architecture = \"small-cnn\"", "onnx = \"x.onnx\"", "\"x.onnx\"", "there is no file", "the suite's folder"),
         ("architecture = \"small-cnn\", seed = 1", "seed = 1", "{ seed = 1 }", "no `architecture`", "\"linear\""),
         ("model = { architecture = \"small-cnn\", seed = 1 }", "model = \"small-cnn\"", "\"small-cnn\"", "the text", "a table"),
         ("model = { architecture = \"small-cnn\", seed = 1 }", "", "[[defence]]", "no `model`", "add model"),
@@ -277,7 +278,7 @@ fn each_rule_of_the_contract_has_its_message() {
         ("epochs = 10", "epochs = 0", "0", "the whole number 0", "from 1 to 1000"),
         ("epochs = 10", "epochs = 99999999999999999999", "99999999999999999999", "whole number 9999", "from 1 to 1000"),
         ("name  = \"pgd-trained\"", "name = \"undefended\"", "\"undefended\"", "a second defence", "of its own"),
-        ("name  = \"pgd-trained\"", "stack = [{ kind = \"jpeg\" }]\nname = \"p\"", "stack", "unknown field `stack`", "does not support"),
+        ("name  = \"pgd-trained\"", "stack = [{ kind = \"bit-dept\" }]\nname = \"p\"", "\"bit-dept\"", "unknown wrapper", "did you mean"),
         ("kind = \"fgsm\"", "kind = \"pgd\"", "[[attack]]", "a second attack", "name = \"pgd-2\""),
         ("steps    = 40", "name = 3", "3", "the whole number 3", "text"),
         ("kind = \"fgsm\"", "", "[[attack]]", "no `kind`", "\"noise\""),

@@ -25,8 +25,8 @@ fn digits(split: &str) -> Dataset {
 fn classifier(architecture: &str, options: &str, seed: u64, data: &Dataset) -> Classifier {
     let row = MODELS.iter().find(|row| row.entry.name == architecture).unwrap();
     let options = parse_options(&row.entry, options).unwrap();
-    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes, device: &Device::flex() };
-    Classifier::new(architecture, seed, &blueprint).unwrap()
+    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes };
+    Classifier::new(architecture, seed, &blueprint, &Device::flex()).unwrap()
 }
 
 fn trained(method: &str, options: &str, seed: u64, data: &Dataset) -> gauntlet::Result<(Classifier, Vec<Epoch>)> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::cost::passes;
 use super::super::text::{self, count, escape, interval, percent};
 use super::super::view::View;
+use crate::evaluate::checks::{Addition, CHECKS, CheckRow};
 use crate::evaluate::results::Cell;
 
 /// A table's entry: HTML and the key to sort by.
@@ -208,7 +209,25 @@ pub fn checks(view: &View) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    table("Checks", &["defence", "check", "verdict", "detail", "forwards"], &rows).replacen("sortable quiet", "sortable quiet prose", 1)
+    let mut html = String::new();
+    for Addition { name, kind, changes, why, .. } in &view.results.hardened {
+        let changes = if changes.is_empty() { String::new() } else { format!(" with <code>{}</code>", escape(&changes.join(", "))) };
+        let _ = writeln!(
+            html,
+            "<p>Added by <code>--harden</code>: <strong>{}</strong>, {}{changes}, for {}.</p>",
+            escape(name),
+            escape(kind),
+            escape(why)
+        );
+    }
+    let named = |row: &&CheckRow| view.results.checks.iter().any(|check| check.check == row.name);
+    let meanings = CHECKS.iter().filter(named).map(|row| format!("<dt>{}</dt><dd>{}.</dd>", escape(row.name), escape(row.summary)));
+    let meanings = format!("<details><summary>What each looks for</summary><dl>{}</dl></details>", meanings.collect::<String>());
+    html + &table("Checks", &["defence", "check", "verdict", "detail", "forwards"], &rows).replacen(
+        "sortable quiet",
+        "sortable quiet prose",
+        1,
+    ) + &meanings
 }
 
 /// The defences and how they were made.

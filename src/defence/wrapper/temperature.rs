@@ -1,0 +1,31 @@
+//! Logits divided by a temperature. Far below 1 it saturates the softmax, as defensive distillation does (Papernot et al. 2016; broken by
+//! Carlini and Wagner 2017): the gradient of cross-entropy becomes exactly zero in f32 while decisions stay what they were.
+
+use burn::tensor::Tensor;
+
+use super::{Wrapper, WrapperRow};
+use crate::options::{Accepts, Entry, OptionSpec};
+
+pub(super) const ROW: WrapperRow = WrapperRow {
+    entry: Entry {
+        name: "temperature",
+        summary: "divides logits by a temperature",
+        options: &[OptionSpec {
+            name: "temperature",
+            accepts: Accepts::Number(1e-6, 1e6),
+            default: Some("0.001"),
+            help: "below 1 saturates the softmax",
+        }],
+    },
+    build: |options| Box::new(Temperature { temperature: options.number("temperature").unwrap_or(0.001) as f32 }),
+};
+
+struct Temperature {
+    temperature: f32,
+}
+
+impl Wrapper for Temperature {
+    fn logits(&self, logits: Tensor<2>) -> Tensor<2> {
+        logits / self.temperature
+    }
+}

@@ -1,0 +1,92 @@
+//! Whether more of the same attack finds more.
+
+use super::assault::{Assault, with};
+use super::beats::{LUCK, exceeds, standing};
+use super::gradients::NO_PROBES;
+use super::{Attacked, Family, Found, Remedy, Subject, Verdict};
+use crate::Result;
+use crate::options::Value;
+use crate::report::text::distance;
+use crate::threat::Norm;
+
+/// Restarts on top.
+const MORE: i64 = 5;
+
+/// Share of the probes that may break under more of the same without a word; above [`LUCK`] by more than chance it is a failure.
+const WARNED: f64 = 0.02;
+
+/// Probes that survive the strongest attack along gradients, run again with twice the steps, and with more restarts (Carlini et al. 2019,
+/// section 5; Pintor et al. 2022, incomplete optimisation).
+pub fn run(subject: &Subject) -> Result<Found> {
+    let probes = subject.probes();
+    if probes.is_empty() {
+        return Ok(Found::new(Verdict::Skip, NO_PROBES));
+    }
+    let mut found: Option<Found> = None;
+    let mut forwards = 0;
+    for norm in subject.norms() {
+        let Some(one) = under(subject, &probes, norm)? else { continue };
+        forwards += one.forwards;
+        found = Some(match found {
+            None => one,
+            Some(other) => Found {
+                detail: format!("{}. {}", other.detail, one.detail),
+                verdict: one.verdict.max(other.verdict),
+                remedy: if one.verdict > other.verdict { one.remedy } else { other.remedy.or(one.remedy) },
+                ..one
+            },
+        });
+    }
+    let nothing = "no attack along gradients takes many steps, so none can take more: add `pgd`, or `apgd`";
+    Ok(found.unwrap_or_else(|| Found::new(Verdict::Skip, nothing)).cost(forwards))
+}
+
+/// The strongest attack along gradients that takes many steps.
+pub fn strongest<'a>(subject: &'a Subject, norm: Norm) -> Option<&'a Attacked> {
+    let many = subject.of(Family::Gradient, norm).into_iter().filter(|series| series.has_option("steps"));
+    many.min_by_key(|series| series.left_in_all())
+}
+
+fn under(subject: &Subject, probes: &[usize], norm: Norm) -> Result<Option<Found>> {
+    let Some(series) = strongest(subject, norm) else { return Ok(None) };
+    let Some(at) = series.middle(subject.right()) else { return Ok(None) };
+    let epsilon = series.threat.epsilons[at];
+    let survivors = standing(subject, &[series], at, probes);
+    let steps = series.options.integer("steps").unwrap_or(1);
+    let mut changes = vec![("steps", Value::Integer(2 * steps))];
+    let longer = with(&series.options, &changes);
+    let assault = |options| Assault { kind: &series.kind, options, norm, epsilon }.run(subject, &survivors);
+    let first = assault(&longer)?;
+    let mut left = first.standing();
+    let mut forwards = first.forwards();
+    let by_steps = survivors.len() - left.len();
+    if series.has_option("restarts") {
+        changes = vec![("restarts", Value::Integer(series.options.integer("restarts").unwrap_or(1) + MORE))];
+        if series.has_option("random_start") {
+            changes.push(("random_start", Value::Flag(true)));
+        }
+        let second = assault(&with(&series.options, &changes))?;
+        forwards += second.forwards();
+        let others = second.standing();
+        left.retain(|at| others.contains(at));
+    }
+    let broken = survivors.len() - left.len();
+    let what = format!(
+        "of {} probes that survive {} under {} {}, twice the steps break {by_steps}, with {MORE} more restarts {broken}",
+        survivors.len(),
+        series.key.attack,
+        norm.name(),
+        distance(epsilon)
+    );
+    let share = broken as f64 / probes.len() as f64;
+    let advice =
+        format!("its robust accuracy is too high: raise `steps`, or `restarts`, of {}, or use `apgd` or `autoattack`", series.key.attack);
+    let found = if broken <= 1 || share <= WARNED {
+        Found::new(Verdict::Pass, what)
+    } else {
+        let verdict = if exceeds(broken, probes.len(), LUCK) { Verdict::Fail } else { Verdict::Warn };
+        Found::new(verdict, format!("{what} ({:.0} % of all probes); {advice}", 100.0 * share))
+            .remedy(Remedy::Longer { attack: series.key.attack.clone() })
+    };
+    Ok(Some(found.cost(forwards)))
+}

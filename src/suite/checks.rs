@@ -1,0 +1,153 @@
+//! Checks of a run's defences, and what `--harden` adds because of them. Both are facts of the run, so that one which goes on, or is
+//! finished, has them from its store.
+
+use serde::{Deserialize, Serialize};
+
+use super::resolved::Resolved;
+use super::run::Run;
+use super::{DefenceSpec, plan};
+use crate::engine::clean::CleanDecision;
+use crate::engine::oracle::Oracle;
+use crate::evaluate::checks::{self, Addition, Attacked, Checked, Subject, Wish};
+use crate::evaluate::record::SeriesKey;
+use crate::store::Store;
+use crate::{Error, Result};
+
+/// The fact that has a run's additions.
+const HARDENED: &str = "hardened";
+
+/// The fact that says whether a run is complete: "true", or nothing, or "false".
+const COMPLETE: &str = "complete";
+
+/// Whether a run has everything that it is to have.
+///
+/// # Errors
+/// A store that cannot be read.
+pub fn is_complete(store: &Store) -> Result<bool> {
+    Ok(store.fact(COMPLETE)?.as_deref() == Some("true"))
+}
+
+/// Says that it has.
+pub(super) fn complete(store: &Store) -> Result<()> {
+    store.put_fact(COMPLETE, "true")
+}
+
+/// What the checks of a defence came to, and on what evidence.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    /// The series that there were.
+    series: Vec<SeriesKey>,
+    checks: Vec<Checked>,
+}
+
+fn fact(defence: &str) -> String {
+    format!("checks of {defence}")
+}
+
+/// The checks of a defence, as its run's store has them; none where they were not run yet.
+///
+/// # Errors
+/// A store that cannot be read, or is damaged.
+pub fn of(store: &Store, defence: &str) -> Result<Vec<Checked>> {
+    Ok(record(store, defence)?.map_or(Vec::new(), |record| record.checks))
+}
+
+fn record(store: &Store, defence: &str) -> Result<Option<Record>> {
+    let damaged =
+        |error| Error::store(format!("the checks of \"{defence}\" cannot be read: {error}")).help("run the suite again with --fresh");
+    store.fact(&fact(defence))?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
+}
+
+/// What `--harden` added to a run; `None` where it was never asked to.
+///
+/// # Errors
+/// A store that cannot be read, or is damaged.
+pub fn hardened(store: &Store) -> Result<Option<Vec<Addition>>> {
+    let damaged =
+        |error| Error::store(format!("the attacks that --harden added cannot be read: {error}")).help("run the suite again with --fresh");
+    store.fact(HARDENED)?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
+}
+
+/// Puts additions into a suite and its plan. The identity of a run is that of the suite without them.
+pub(super) fn extend(resolved: &mut Resolved, additions: &[Addition]) {
+    for addition in additions {
+        resolved.suite.attacks.push(addition.spec());
+        let extended = format!("{}{}", resolved.suite.text, addition.toml());
+        // A suite that lists its attacks in line takes no further tables.
+        let is_suite = extended.parse::<toml::Table>().is_ok();
+        resolved.suite.text = if is_suite { extended } else { format!("{}{}", resolved.suite.text, addition.toml().replace('\n', "\n# ")) };
+    }
+    resolved.plan = plan(&resolved.suite, &resolved.catalogue, resolved.data.len());
+}
+
+/// Keeps the layout of a run, where it is another than was kept.
+pub(super) fn keep_layout(store: &Store, resolved: &Resolved) -> Result<()> {
+    let layout = serde_json::to_string(&resolved.layout()).expect("a layout is plain JSON");
+    if store.fact("layout")?.as_deref() != Some(&layout) {
+        store.put_fact("layout", &layout)?;
+    }
+    Ok(())
+}
+
+/// The attacks that the checks of all defences ask for, kept and said.
+pub(super) fn harden(run: &Run) -> Result<Vec<Addition>> {
+    let mut wishes = Vec::new();
+    for spec in &run.resolved.suite.defences {
+        for Checked { check, remedy } in of(run.store, &spec.name)? {
+            wishes.extend(remedy.map(|remedy| Wish { check: check.check, defence: check.defence, remedy }));
+        }
+    }
+    let norms: Vec<_> = run.resolved.suite.threats.iter().map(|threat| threat.norm).collect();
+    let additions = checks::additions(&run.resolved.suite.attacks, &norms, &wishes)?;
+    // What was complete is no more, until these have run.
+    run.store.put_fact(COMPLETE, "false")?;
+    run.store.put_fact(HARDENED, &serde_json::to_string(&additions).expect("additions are plain JSON"))?;
+    for Addition { name, kind, changes, why, .. } in &additions {
+        let changes = if changes.is_empty() { String::new() } else { format!(" with {}", changes.join(", ")) };
+        run.observer.note(&format!("--harden adds {name}: {kind}{changes}, for {why}"));
+    }
+    if additions.is_empty() {
+        run.observer.note("--harden adds nothing: no check has a remedy to ask for");
+    }
+    Ok(additions)
+}
+
+impl Run<'_> {
+    /// Checks a defence whose series are done, unless that was done on the same evidence.
+    pub(super) fn check(&self, spec: &DefenceSpec, oracle: &Oracle, clean: &[CleanDecision]) -> Result<()> {
+        let keys: Vec<SeriesKey> = self.resolved.series().into_iter().filter(|key| key.defence == spec.name).collect();
+        if record(self.store, &spec.name)?.is_some_and(|record| record.series == keys) {
+            return Ok(());
+        }
+        let station = &self.stations[0];
+        let attacked = |key: &SeriesKey| {
+            let attack = self.resolved.attack(key);
+            Ok(Attacked {
+                key: key.clone(),
+                kind: attack.kind.clone(),
+                options: attack.options.clone(),
+                threat: self.resolved.threat(key).clone(),
+                outcomes: self.store.outcomes(key)?,
+                audits: self.store.audits(key)?,
+                rerun: self.store.is_exhaustive(key)?,
+            })
+        };
+        let subject = Subject {
+            defence: &spec.name,
+            oracle,
+            data: &self.resolved.data,
+            pixels: &station.data,
+            clean,
+            slots: station.info.slots,
+            cadence: station.cadence,
+            seed: self.resolved.suite.seed,
+            series: keys.iter().map(attacked).collect::<Result<_>>()?,
+        };
+        let checks = checks::run(&subject)?;
+        let of = |verdict: &str| checks.iter().filter(|checked| checked.check.verdict == verdict).count();
+        let (fail, warn) = (of("fail"), of("warn"));
+        self.observer.note(&format!("{}: {} checks, {fail} fail, {warn} warn", spec.name, checks.len()));
+        let record = Record { series: keys, checks };
+        self.store.put_fact(&fact(&spec.name), &serde_json::to_string(&record).expect("checks are plain JSON"))
+    }
+}

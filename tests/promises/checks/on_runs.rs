@@ -1,0 +1,111 @@
+//! Checks as a run's user meets them: in the terminal, in results.json, in the report, in the exit code, and with `--harden`.
+
+use super::*;
+
+promises! {
+    a_run_prints_its_checks_and_a_fail_is_exit_code_1,
+    hardening_adds_what_the_checks_ask_for_and_says_so,
+    the_quick_suite_fails_no_check,
+}
+
+const SUITE: &str = r#"
+title = "A random defence"
+
+[data]
+source = "digits"
+examples = 24
+
+[[threat]]
+norm = "linf"
+epsilons = [0, 0.1]
+
+[[defence]]
+name = "resized"
+model = { architecture = "mlp", seed = 1, hidden = 32, layers = 1 }
+train = { method = "standard", epochs = 15 }
+stack = [{ kind = "random-resize", smallest = 0.9 }]
+
+[[attack]]
+kind = "pgd"
+steps = 5
+"#;
+
+fn run(root: &Path, arguments: &[&str], code: i32) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_gauntlet")).args(arguments).current_dir(root).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
+fn results(root: &Path) -> Value {
+    serde_json::from_slice(&fs::read(root.join("out/results.json")).unwrap()).unwrap()
+}
+
+fn check<'a>(results: &'a Value, name: &str) -> &'a Value {
+    results["checks"].as_array().unwrap().iter().find(|check| check["check"] == name).unwrap()
+}
+
+fn suite() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    folder
+}
+
+const RUN: [&str; 6] = ["run", "suite.toml", "--device", "cpu", "--out", "out"];
+
+fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
+    let folder = suite();
+    let said = run(folder.path(), &RUN, 1);
+    let first = results(folder.path());
+    assert_eq!(first["checks"].as_array().unwrap().len(), CHECKS.len());
+    assert_eq!(check(&first, "random-output")["verdict"], "fail");
+    assert!(first.get("hardened").is_none());
+    for part in ["checks of resized:", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    for row in CHECKS {
+        assert!(page.contains(row.name), "{} is in the report", row.name);
+    }
+    // Costs of the checks are theirs alone.
+    let cost = |results: &Value| results["cells"].as_array().unwrap().iter().map(|cell| cell["forwards"].as_u64().unwrap()).sum::<u64>();
+    assert!(check(&first, "unstable-predictions")["forwards"].as_u64().unwrap() > 0 && cost(&first) <= 24 * 6);
+    let again = run(folder.path(), &RUN, 1);
+    assert!(again.contains("Nothing to do") && again.contains("FAIL  random-output"), "{again}");
+    assert_eq!(results(folder.path())["checks"], first["checks"]);
+}
+
+fn hardening_adds_what_the_checks_ask_for_and_says_so() {
+    let folder = suite();
+    run(folder.path(), &RUN, 1);
+    let harden = [&RUN[..], &["--harden"]].concat();
+    let output = Command::new(env!("CARGO_BIN_EXE_gauntlet")).args(&harden).current_dir(folder.path()).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let hardened = results(folder.path());
+    assert_eq!(hardened["complete"], true, "{said}");
+    let entries: Vec<&str> = hardened["hardened"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert!(entries.contains(&"pgd-hardened") && entries.contains(&"square-hardened"), "{entries:?}");
+    assert!(said.contains("--harden adds pgd-hardened") && said.contains("for random-output on resized"), "{said}");
+    assert!(hardened["cells"].as_array().unwrap().iter().any(|cell| cell["attack"] == "pgd-hardened" && cell["epsilon"] == 0.1));
+    assert_eq!(check(&hardened, "random-output")["verdict"], "pass", "the checks were run again: {said}");
+    assert_ne!(check(&hardened, "score-beats-white-box")["verdict"], "skip");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("Added by <code>--harden</code>: <strong>pgd-hardened</strong>"));
+    let suite = fs::read_to_string(folder.path().join("out/suite.toml")).unwrap();
+    assert!(suite.contains("name = \"pgd-hardened\""), "{suite}");
+    // A run that goes on has them without asking.
+    let code = output.status.code().unwrap();
+    assert!(run(folder.path(), &RUN, code).contains("Nothing to do"));
+    assert_eq!(results(folder.path()), hardened);
+    assert!(run(folder.path(), &harden, code).contains("Nothing to do"));
+}
+
+fn the_quick_suite_fails_no_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let quick = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/quick.toml");
+    fs::copy(quick, folder.path().join("suite.toml")).unwrap();
+    let fewer = ["--limit", "100", "--set", "threat.linf.epsilons=[0, 0.1, 0.2]", "--set", "defence.pgd-trained.train.epochs=8"];
+    let said = run(folder.path(), &[&RUN[..], &fewer].concat(), 0);
+    assert_eq!(said.matches("0 fail,").count(), 4, "a note and a table a defence: {said}");
+}
