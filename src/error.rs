@@ -26,6 +26,9 @@ pub enum Kind {
     Interrupted,
 }
 
+/// Bytes of a line that a report shows; reports cannot be drawn with columns beyond 65,535.
+const LONGEST_DRAWN: usize = 4096;
+
 /// A file's text with a byte range in it.
 #[derive(Clone, Debug, PartialEq)]
 struct Place {
@@ -108,9 +111,17 @@ impl Error {
         self
     }
 
-    /// Points at bytes `span` of a file's text.
+    /// Points at bytes `span` of a file's text; where a line is too long to be drawn, the message names file and line instead.
     #[must_use]
     pub fn at(mut self, source: &Arc<NamedSource<String>>, span: std::ops::Range<usize>) -> Self {
+        let text = source.inner().as_bytes();
+        let (before, rest) = text.split_at(span.start.min(text.len()));
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = rest.iter().skip(span.len()).position(|byte| *byte == b'\n').map_or(text.len(), |at| before.len() + span.len() + at);
+        if text[start..end].split(|byte| *byte == b'\n').any(|line| line.len() > LONGEST_DRAWN) {
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            return self.about(&format!("{}, line {line}", source.name()));
+        }
         self.0.place = Some(Place { source: source.clone(), offset: span.start, length: span.len() });
         self
     }

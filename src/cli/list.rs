@@ -6,9 +6,11 @@ use crate::Result;
 use crate::attack::ATTACKS;
 use crate::data::SOURCES;
 use crate::defence::{TRAINERS, WRAPPERS};
+use crate::evaluate::checks::CHECKS;
 use crate::kernel::KERNELS;
 use crate::model::MODELS;
 use crate::model::layers::LAYERS;
+use crate::onnx::OPERATORS;
 use crate::options::{Accepts, Entry};
 use crate::threat::Norm;
 
@@ -27,6 +29,8 @@ enum What {
     Trainers,
     Wrappers,
     Sources,
+    Checks,
+    Operators,
     Kernels,
     Norms,
 }
@@ -61,6 +65,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 describe(&source.entry, &format!(" [splits: {splits}]"))
             })
             .collect(),
+        What::Checks => CHECKS.iter().map(|row| format!("{:22} {}", row.name, row.summary)).collect(),
+        What::Operators => {
+            OPERATORS.iter().map(|row| format!("{:30} {}", row.name, if row.domain.is_empty() { "ONNX" } else { row.domain })).collect()
+        }
         What::Kernels => KERNELS.iter().map(|kernel| format!("{:16} {}", kernel.name, kernel.summary)).collect(),
         What::Norms => Norm::ALL.iter().map(|norm| format!("{:6} {}", norm.name(), norm.summary())).collect(),
     };

@@ -39,7 +39,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Lists attacks, models, trainers, wrappers, sources, kernels or norms with their options
+    /// Lists the engine's tables: attacks, models, layers, trainers, wrappers, sources, checks, ONNX operators, kernels, norms
     List(list::Arguments),
     /// Trains the defences of a suite and writes their weights as safetensors files
     Train(train::Arguments),
@@ -140,7 +140,7 @@ fn carry_out(command: Command) -> Result<u8> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
-        Command::Model(arguments) => model::run(&arguments).map(|()| 0),
+        Command::Model(arguments) => model::run(&arguments),
         Command::Attack(arguments) => attack::run(&arguments),
     }
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::data::Dataset;
 use crate::engine::drive::send;
 use crate::engine::{clean, oracle::Oracle};
+use crate::evaluate::checks::{self, Subject, Verdict};
 use crate::evaluate::interval::wilson;
+use crate::evaluate::results::Check;
 use crate::graph::Graph;
 use crate::model::source::{Design, design, imported};
 use crate::model::weights::{self, Checkpoint};
@@ -62,6 +64,9 @@ struct Facts {
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clean: Option<Clean>,
+    /// Of the network alone; where there are data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Check>,
 }
 
 /// Accuracy without an attack.
@@ -87,14 +92,14 @@ struct Tensors<'a> {
 /// Images at a time.
 const SLOTS: usize = 64;
 
-/// Prints what a file of a model holds.
+/// Prints what a file of a model holds. The code is 1 where a check of it fails.
 ///
 /// # Errors
 /// A file that cannot be read; weights that do not fit the architecture; data that the network does not take.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<u8> {
     let is_onnx = is_onnx(&arguments.file);
     if !is_onnx && arguments.architecture.is_none() && arguments.model.is_none() {
-        return list(&weights::read(&arguments.file)?, arguments);
+        return list(&weights::read(&arguments.file)?, arguments).map(|()| 0);
     }
     let spec = spec(&arguments.file, arguments.architecture.as_deref(), arguments.model.as_deref())?;
     let data = arguments.data.as_deref().map(data).transpose()?;
@@ -103,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (Some(data), _) => design(&spec, Path::new(""), data.shape, data.classes)?,
         (None, false) => design(&spec, Path::new(""), shape(arguments)?, classes(&arguments.file, arguments.classes)?)?,
     };
-    let facts = Facts {
+    let mut facts = Facts {
         file: arguments.file.display().to_string(),
         model: spec.architecture.clone(),
         input: graph.input,
@@ -113,16 +118,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         flops: graph.flops()?,
         activation_bytes: graph.activations()?.saturating_mul(size_of::<f32>()),
         notes,
-        clean: data
-            .as_ref()
-            .map(|data| {
-                let handle = device::open(device::parse(&arguments.device)?.resolve()?[0])?;
-                let classifier = Classifier::from_graph(graph, &weights, &handle.device)?.frozen(&handle.device)?;
-                accuracy(&Oracle::new(classifier, handle.device.clone()), data)
-            })
-            .transpose()?,
+        clean: None,
+        checks: Vec::new(),
     };
-    if arguments.json { print(&facts) } else { super::say(&describe(&facts)) }
+    if let Some(data) = &data {
+        let handle = device::open(device::parse(&arguments.device)?.resolve()?[0])?;
+        let classifier = Classifier::from_graph(graph, &weights, &handle.device)?.frozen(&handle.device)?;
+        try_out(&mut facts, &Oracle::new(classifier, handle.device.clone()), data)?;
+    }
+    let failed = facts.checks.iter().any(|check| check.verdict == Verdict::Fail.name());
+    if arguments.json { print(&facts) } else { super::say(&describe(&facts)) }?;
+    Ok(u8::from(failed))
 }
 
 /// The model as a suite would say it: a file, and an architecture's name or the suite's other fields.
@@ -177,15 +183,22 @@ fn operators(graph: &Graph) -> BTreeMap<String, usize> {
     counts
 }
 
-fn accuracy(oracle: &Oracle, data: &Dataset) -> Result<Clean> {
-    let decisions = clean::decide(oracle, data, &send(data, oracle.device()), SLOTS.min(data.len()), 0)?;
-    let right = decisions.iter().zip(&data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
-    Ok(Clean {
+/// Clean accuracy, and the checks that need no attack.
+fn try_out(facts: &mut Facts, oracle: &Oracle, data: &Dataset) -> Result<()> {
+    let pixels = send(data, oracle.device());
+    let slots = SLOTS.min(data.len());
+    let clean = clean::decide(oracle, data, &pixels, slots, 0)?;
+    let right = clean.iter().zip(&data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
+    facts.clean = Some(Clean {
         data: data.name.clone(),
         examples: data.len(),
         accuracy: right as f64 / data.len() as f64,
         ci95: wilson(right, data.len(), 0.95),
-    })
+    });
+    let subject =
+        Subject { defence: &facts.file, oracle, data, pixels: &pixels, clean: &clean, slots, cadence: 1, seed: 0, series: Vec::new() };
+    facts.checks = checks::run_alone(&subject)?.into_iter().map(|checked| checked.check).collect();
+    Ok(())
 }
 
 fn describe(facts: &Facts) -> String {
@@ -208,6 +221,7 @@ fn describe(facts: &Facts) -> String {
             100.0 * high
         ));
     }
+    lines.extend(super::report::check_lines(&facts.checks));
     lines.extend(facts.notes.iter().map(|note| format!("  note         {note}")));
     lines.join("\n")
 }

@@ -133,9 +133,8 @@ const WIDTH: usize = 118;
 
 /// What the checks say, a block a defence, and what was added because of them.
 fn checks(results: &Results, text: &mut String) {
-    let name = results.checks.iter().map(|check| check.check.chars().count()).max().unwrap_or(0);
     for defence in &results.defences {
-        let of_defence: Vec<&Check> = results.checks.iter().filter(|check| check.defence == defence.name).collect();
+        let of_defence: Vec<Check> = results.checks.iter().filter(|check| check.defence == defence.name).cloned().collect();
         if of_defence.is_empty() {
             continue;
         }
@@ -144,20 +143,27 @@ fn checks(results: &Results, text: &mut String) {
             format!("{count} {verdict}")
         });
         text.push_str(&format!("checks of {}: {}\n", defence.name, counts.join(", ")));
-        for check in of_defence {
-            let indent = 8 + name + 2;
-            let lines = wrap(&check.detail, WIDTH - indent.min(WIDTH / 2));
-            for (number, line) in lines.iter().enumerate() {
-                let head = if number == 0 { format!("  {}  {:<name$}", check.verdict.to_uppercase(), check.check) } else { String::new() };
-                text.push_str(&format!("{head:<indent$}{line}\n"));
-            }
-        }
-        text.push('\n');
+        text.push_str(&check_lines(&of_defence).join("\n"));
+        text.push_str("\n\n");
     }
     for Addition { name, kind, changes, why, .. } in &results.hardened {
         let changes = if changes.is_empty() { String::new() } else { format!(" with {}", changes.join(", ")) };
         text.push_str(&format!("added by --harden: {name}, {kind}{changes}, for {why}\n"));
     }
+}
+
+/// Checks, each on as many lines as its detail takes.
+pub(super) fn check_lines(checks: &[Check]) -> Vec<String> {
+    let name = checks.iter().map(|check| check.check.chars().count()).max().unwrap_or(0);
+    let indent = 8 + name + 2;
+    let mut lines = Vec::new();
+    for check in checks {
+        for (number, line) in wrap(&check.detail, WIDTH - indent.min(WIDTH / 2)).iter().enumerate() {
+            let head = if number == 0 { format!("  {}  {:<name$}", check.verdict.to_uppercase(), check.check) } else { String::new() };
+            lines.push(format!("{head:<indent$}{line}"));
+        }
+    }
+    lines
 }
 
 /// Text in lines of at most so many characters; a longer word has a line of its own.

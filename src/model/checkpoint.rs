@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensors, serialize};
+use safetensors::serialize;
 
 use super::Network;
 use crate::graph::Graph;
@@ -46,15 +46,13 @@ impl Weights {
     }
 }
 
-/// The word about the weights that holds their hash.
-const HASH: &str = "weights_blake3";
 
 /// The bytes of a safetensors file with these weights, a few words about them, and their hash among those.
 ///
 /// # Errors
 /// The weights cannot be laid out in the format.
 pub fn write(weights: &Weights, mut about: BTreeMap<String, String>) -> Result<Vec<u8>> {
-    about.insert(HASH.into(), weights.hash());
+    about.insert(super::weights::HASH.into(), weights.hash());
     let views = weights.0.iter().map(|(name, (shape, values))| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
         view.map(|view| (name.clone(), view))
@@ -63,35 +61,13 @@ pub fn write(weights: &Weights, mut about: BTreeMap<String, String>) -> Result<V
     serialize(views, Some(about.into_iter().collect())).map_err(|error| Error::store(format!("weights cannot be written: {error}")))
 }
 
-/// Reads a safetensors file: its weights and the words about them.
+/// Reads a checkpoint: its weights and the words about them.
 ///
 /// # Errors
-/// A file that is missing, damaged (one that states its hash is checked against it), or holds anything but f32.
+/// As [`weights::read`](super::weights::read).
 pub fn read(path: &Path) -> Result<(Weights, BTreeMap<String, String>)> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::input(format!("weights {}: {error}", path.display())).help("give the path of a .safetensors file"))?;
-    let broken = |error: safetensors::SafeTensorError| {
-        Error::input(format!("weights {}: not a safetensors file: {error}", path.display())).help("write it again with `gauntlet train`")
-    };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
-    let mut about: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
-    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
-    let mut weights = Weights::default();
-    for (name, view) in file.tensors() {
-        if view.dtype() != Dtype::F32 {
-            let message = format!("weights {}: tensor \"{name}\" is {:?}, not F32", path.display(), view.dtype());
-            return Err(Error::input(message).help("convert the checkpoint to float32"));
-        }
-        let values = view.data().chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
-        weights.0.insert(name.to_owned(), (view.shape().to_vec(), values));
-    }
-    if let Some(hash) = about.remove(HASH)
-        && hash != weights.hash()
-    {
-        let message = format!("weights {}: the file is damaged: its tensors do not have the hash that it states", path.display());
-        return Err(Error::input(message).help("delete it and train again, or put a sound copy in its place"));
-    }
-    Ok((weights, about))
+    let found = super::weights::read(path)?;
+    Ok((found.weights(), found.about))
 }
 
 /// Whether weights are those of a graph: the same names and shapes.

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// How many floats' worth of constants a file may still make while it is read: a few bytes can ask for terabytes.
 pub(super) struct Budget(Cell<u64>);
 
-/// Constants beyond what the file itself holds, in floats.
-pub(super) const ALLOWANCE: u64 = 1 << 28;
+/// Constants beyond what the file itself holds, in floats: 64 MiB.
+pub(super) const ALLOWANCE: u64 = 1 << 24;
 
 /// The most axes of a value.
 pub(super) const MOST_AXES: usize = 8;

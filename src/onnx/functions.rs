@@ -11,11 +11,11 @@ use crate::{Error, Result};
 /// How deep functions may call each other.
 const DEEPEST: usize = 16;
 
-/// Bytes of the nodes that all calls together become: a few functions can ask for billions of nodes.
-const MOST_BYTES: usize = 1 << 28;
+/// Bytes of the nodes that all calls together become, beyond those of the functions: a few can ask for billions of nodes.
+const MOST_BYTES: usize = 1 << 25;
 
 /// Nodes that all calls together become.
-const MOST_NODES: usize = 1 << 18;
+const MOST_NODES: usize = 1 << 16;
 
 /// A node with the version of ONNX's own operators that holds for it.
 pub(super) struct Step {
@@ -39,7 +39,9 @@ pub(super) fn inlined(nodes: Vec<Node>, functions: &[Function], opset: i64) -> R
             return Err(Error::input(format!("function \"{}\" is defined twice", clip(&function.name))));
         }
     }
-    let mut inliner = Inliner { known, steps: Vec::with_capacity(nodes.len()), calls: 0, nodes: 0, bytes: 0 };
+    let stated: usize = functions.iter().map(Message::encoded_len).sum();
+    let most = MOST_BYTES.saturating_add(stated.saturating_mul(4));
+    let mut inliner = Inliner { known, steps: Vec::with_capacity(nodes.len()), calls: 0, nodes: 0, bytes: 0, most };
     for node in nodes {
         inliner.place(node, opset, 0)?;
     }
@@ -52,6 +54,8 @@ struct Inliner<'a> {
     calls: usize,
     nodes: usize,
     bytes: usize,
+    /// The most of them.
+    most: usize,
 }
 
 impl Inliner<'_> {
@@ -78,7 +82,7 @@ impl Inliner<'_> {
         for inner in &function.nodes {
             self.nodes += 1;
             self.bytes = self.bytes.saturating_add(inner.encoded_len());
-            if self.nodes > MOST_NODES || self.bytes > MOST_BYTES {
+            if self.nodes > MOST_NODES || self.bytes > self.most {
                 return Err(unbounded(function));
             }
             for name in inner.inputs.iter().chain(&inner.outputs).filter(|name| !name.is_empty()) {
@@ -87,7 +91,7 @@ impl Inliner<'_> {
             }
             let longer = |name: &String| names.get(name.as_str()).map_or(0, String::len);
             self.bytes = self.bytes.saturating_add(inner.inputs.iter().chain(&inner.outputs).map(longer).sum());
-            if self.bytes > MOST_BYTES {
+            if self.bytes > self.most {
                 return Err(unbounded(function));
             }
             let renamed = |name: &String| names.get(name.as_str()).cloned().unwrap_or_default();

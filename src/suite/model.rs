@@ -17,7 +17,9 @@ const SOURCES: [&str; 3] = ["architecture", "onnx", "layers"];
 
 /// Reads the table of a model.
 pub(super) fn model(reader: &mut Reader, mut fields: Fields, base: &Path, known: &[Entry]) -> Option<ModelSpec> {
-    let given: Vec<&str> = SOURCES.into_iter().filter(|name| fields.has(name)).collect();
+    // A number of layers is an architecture's own option.
+    let counted = fields.has("architecture") && !fields.is_list("layers");
+    let given: Vec<&str> = SOURCES.into_iter().filter(|name| fields.has(name) && !(counted && *name == "layers")).collect();
     let place = fields.place.clone();
     if let [first, second, ..] = given[..] {
         let message = format!("{place} has both `{first}` and `{second}`");

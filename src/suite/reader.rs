@@ -164,6 +164,10 @@ impl<'t> Fields<'t> {
         self.table.contains_key(name)
     }
 
+    pub(super) fn is_list(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
     /// Notes every field that nobody asked for.
     pub(super) fn finish(self, reader: &mut Reader) {
         for key in self.table.keys() {

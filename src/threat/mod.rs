@@ -37,7 +37,7 @@ impl Norm {
         match self {
             Norm::Linf => "the largest change of any element",
             Norm::L2 => "the Euclidean length of the change",
-            Norm::L1 => "the sum of the absolute changes; no attack of this version works under it",
+            Norm::L1 => "the sum of the absolute changes",
             Norm::L0 => "the number of changed elements; no attack of this version works under it",
         }
     }

@@ -135,8 +135,8 @@ fn pictures() -> Dataset {
 fn classifier(data: &Dataset, device: &Device) -> Classifier {
     let row = MODELS.iter().find(|row| row.entry.name == "small-cnn").unwrap();
     let options = parse_options(&row.entry, "channels = 8\nhidden = 32").unwrap();
-    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes, device };
-    Classifier::new("small-cnn", 1, &blueprint).unwrap()
+    let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes };
+    Classifier::new("small-cnn", 1, &blueprint, device).unwrap()
 }
 
 /// A small network, adversarially trained for a moment.

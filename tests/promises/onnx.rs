@@ -1,7 +1,7 @@
 //! ONNX files give the numbers that onnxruntime gives, or say why not.
 
 #[path = "onnx/file.rs"]
-mod file;
+pub mod file;
 #[path = "onnx/refused.rs"]
 pub mod refused;
 

@@ -101,7 +101,7 @@ fn a_checkpoint_gives_back_what_it_was_given() {
     std::fs::write(&path, bytes).unwrap();
     assert!(format!("{:?}", model::read(&path).unwrap_err()).contains("damaged"));
     std::fs::write(&path, b"not a checkpoint").unwrap();
-    assert!(format!("{:?}", model::read(&path).unwrap_err()).contains("not a safetensors file"));
+    assert!(format!("{:?}", model::read(&path).unwrap_err()).contains("neither a safetensors file nor one that torch.save wrote"));
 }
 
 fn a_checkpoint_that_does_not_fit_is_refused_with_every_tensor_at_once() {

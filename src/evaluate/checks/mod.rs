@@ -85,6 +85,8 @@ pub struct CheckRow {
     pub name: &'static str,
     /// One line: what it looks for, with its source.
     pub summary: &'static str,
+    /// Whether it looks at the defence alone, without any attack.
+    pub alone: bool,
     /// Looks.
     pub run: fn(&Subject) -> Result<Found>,
 }
@@ -94,61 +96,91 @@ pub const CHECKS: &[CheckRow] = &[
     CheckRow {
         name: "zero-gradients",
         summary: "input gradients that are exactly zero (AutoAttack's flag; Pintor et al. 2022, unavailable gradients)",
+        alone: true,
         run: gradients::zero,
     },
-    CheckRow { name: "non-finite-gradients", summary: "input gradients with a NaN or an infinity", run: gradients::non_finite },
+    CheckRow {
+        name: "non-finite-gradients",
+        summary: "input gradients with a NaN or an infinity",
+        alone: true,
+        run: gradients::non_finite,
+    },
     CheckRow {
         name: "random-output",
         summary: "outputs that vary, without gradients averaged over it (AutoAttack's flag; Athalye et al. 2018)",
+        alone: true,
         run: outputs::random,
     },
-    CheckRow { name: "softmax-output", summary: "probabilities in place of logits (AutoAttack's flag)", run: outputs::softmax },
-    CheckRow { name: "batch-invariance", summary: "outputs that depend on the other inputs of a batch", run: outputs::batch },
+    CheckRow {
+        name: "softmax-output",
+        summary: "probabilities in place of logits (AutoAttack's flag)",
+        alone: true,
+        run: outputs::softmax,
+    },
+    CheckRow { name: "batch-invariance", summary: "outputs that depend on the other inputs of a batch", alone: true, run: outputs::batch },
     CheckRow {
         name: "unstable-predictions",
         summary: "a loss that jumps within 8/255 (Pintor et al. 2022, unstable predictions)",
+        alone: true,
         run: outputs::unstable,
     },
     CheckRow {
         name: "large-epsilon",
         summary: "more than chance is left under l-infinity 0.5 (Carlini et al. 2019)",
+        alone: false,
         run: distant::large_epsilon,
     },
     CheckRow {
         name: "unconstrained",
         summary: "examples survive where any image may take their place (Carlini et al. 2019; Pintor et al. 2022)",
+        alone: false,
         run: distant::unconstrained,
     },
-    CheckRow { name: "input-grid", summary: "data on few levels, saturated, or within a part of the range", run: input::grid },
-    CheckRow { name: "rejections", summary: "clean examples that the defence rejects", run: input::rejections },
+    CheckRow { name: "input-grid", summary: "data on few levels, saturated, or within a part of the range", alone: true, run: input::grid },
+    CheckRow { name: "rejections", summary: "clean examples that the defence rejects", alone: true, run: input::rejections },
     CheckRow {
         name: "score-beats-white-box",
         summary: "queries alone break more than gradients (AutoAttack's flag; Carlini et al. 2019)",
+        alone: false,
         run: beats::score,
     },
     CheckRow {
         name: "noise-beats-gradient",
         summary: "noise breaks what gradients leave standing (Carlini et al. 2019)",
+        alone: false,
         run: beats::noise,
     },
     CheckRow {
         name: "one-step-beats-many",
         summary: "one step breaks what many leave standing (Carlini et al. 2019)",
+        alone: false,
         run: beats::one_step,
     },
     CheckRow {
         name: "not-converged",
         summary: "more steps or restarts break more (Carlini et al. 2019; Pintor et al. 2022, incomplete optimisation)",
+        alone: false,
         run: converged::run,
     },
-    CheckRow { name: "monotone", summary: "robust accuracy that rises with epsilon (Carlini et al. 2019)", run: curves::monotone },
-    CheckRow { name: "descending-audit", summary: "inferred survivals that did not survive when they were run", run: curves::audit },
+    CheckRow {
+        name: "monotone",
+        summary: "robust accuracy that rises with epsilon (Carlini et al. 2019)",
+        alone: false,
+        run: curves::monotone,
+    },
+    CheckRow {
+        name: "descending-audit",
+        summary: "inferred survivals that did not survive when they were run",
+        alone: false,
+        run: curves::audit,
+    },
     CheckRow {
         name: "eight-bit",
         summary: "adversarial examples that are lost, or accepted, once saved with 8 bits",
+        alone: false,
         run: stored::eight_bit,
     },
-    CheckRow { name: "failed-rows", summary: "rows that met a NaN, an infinity or a panic", run: curves::failed },
+    CheckRow { name: "failed-rows", summary: "rows that met a NaN, an infinity or a panic", alone: false, run: curves::failed },
 ];
 
 /// A check's outcome with its remedy, as a run keeps it.
@@ -165,11 +197,23 @@ pub struct Checked {
 /// # Errors
 /// A device that stops answering; a user's interrupt.
 pub fn run(subject: &Subject) -> Result<Vec<Checked>> {
+    run_where(subject, |_| true)
+}
+
+/// Runs the checks that look at a defence alone.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_alone(subject: &Subject) -> Result<Vec<Checked>> {
+    run_where(subject, |row| row.alone)
+}
+
+fn run_where(subject: &Subject, wanted: impl Fn(&CheckRow) -> bool) -> Result<Vec<Checked>> {
     let run = |row: &CheckRow| {
         check_interrupt()?;
         let Found { verdict, detail, forwards, remedy } = (row.run)(subject)?;
         let check = Check { defence: subject.defence.into(), check: row.name.into(), verdict: verdict.name().into(), detail, forwards };
         Ok(Checked { check, remedy })
     };
-    CHECKS.iter().map(run).collect()
+    CHECKS.iter().filter(|row| wanted(row)).map(run).collect()
 }

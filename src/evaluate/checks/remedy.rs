@@ -125,9 +125,8 @@ fn margin(attack: &AttackSpec, options: &mut Options) {
     let choices = entry.options.iter().find(|option| option.name == "loss").map(|option| option.accepts);
     let Some(Accepts::Choice(losses)) = choices else { return };
     let untold = options.text("loss").is_none() && options.integer("targets").is_none_or(|targets| targets == 0);
-    if has(attack, "steps") && (untold || options.text("loss") == Some("cross-entropy")) {
-        let loss = if losses.contains(&"dlr") { "dlr" } else { "margin" };
-        set(options, "loss", Value::Text(loss.into()));
+    if has(attack, "steps") && losses.contains(&"margin") && (untold || options.text("loss") == Some("cross-entropy")) {
+        set(options, "loss", Value::Text("margin".into()));
     }
 }
 

@@ -21,6 +21,7 @@ use super::Weights;
 use crate::{Error, Result};
 
 pub use remap::{Fitted, Matching, fit};
+pub(in crate::model) use safetensors::HASH;
 
 /// A tensor of a file.
 #[derive(Clone, Debug, PartialEq)]

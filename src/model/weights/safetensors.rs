@@ -11,7 +11,7 @@ use super::{Checkpoint, Named};
 use crate::model::Weights;
 
 /// The word about the weights that holds their hash.
-const HASH: &str = "weights_blake3";
+pub const HASH: &str = "weights_blake3";
 
 /// Whether a file opens with the length of a header and the header.
 pub(super) fn is_safetensors(bytes: &[u8]) -> bool {

@@ -15,13 +15,14 @@ pub type Entry = (String, Vec<u8>);
 pub fn entries(bytes: &[u8]) -> Vec<Entry> {
     let mut archive = NpzArchive::new(Cursor::new(bytes)).expect("a sound archive");
     let zip = archive.zip_archive();
+    let count = zip.len();
     let entry = |at| {
         let mut entry = zip.by_index(at).expect("an entry");
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("its content");
         (entry.name().to_owned(), content)
     };
-    (0..zip.len()).map(entry).collect()
+    (0..count).map(entry).collect()
 }
 
 /// An archive of these entries with right checksums; now and then a size, offset or method lies.

@@ -3,6 +3,9 @@
 /// A stream of choices; equal seeds give equal streams.
 pub struct Chance(u64);
 
+/// Bytes that an edit may let an input grow to.
+pub const LONGEST: usize = 1 << 18;
+
 /// Numbers at which readers of sizes go wrong.
 const EDGES: [u64; 24] = [
     0,
@@ -57,6 +60,12 @@ impl Chance {
         &list[self.below(list.len())]
     }
 
+    /// How many edits an input takes: mostly one or two, since many spoil everything.
+    pub fn few(&mut self) -> usize {
+        let most = self.below(5);
+        1 + self.below(1 + most)
+    }
+
     /// A number at an edge, next to one, or any.
     pub fn edge(&mut self) -> u64 {
         let edge = *self.of(&EDGES);
@@ -78,7 +87,7 @@ impl Chance {
 
 /// Changes a few things about `bytes`, with pieces of `other`.
 pub fn damage(chance: &mut Chance, bytes: &mut Vec<u8>, other: &[u8]) {
-    for _ in 0..1 + chance.below(4) {
+    for _ in 0..chance.few() {
         let at = chance.below(bytes.len());
         match chance.below(10) {
             0 | 1 if !bytes.is_empty() => bytes[at] ^= 1 << chance.below(8),
@@ -111,6 +120,6 @@ pub fn damage(chance: &mut Chance, bytes: &mut Vec<u8>, other: &[u8]) {
 
 /// Inserts `piece`, as far as inputs may grow.
 fn splice(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
-    let piece = &piece[..piece.len().min(super::LONGEST.saturating_sub(bytes.len()))];
+    let piece = &piece[..piece.len().min(LONGEST.saturating_sub(bytes.len()))];
     bytes.splice(at..at, piece.iter().copied());
 }

@@ -101,13 +101,21 @@ pub fn safetensors() -> Maker {
 }
 
 pub fn npz() -> Maker {
-    let array = |descr: &str, fortran: &str, shape: &str, count: usize| {
-        let data: Vec<u8> = (0..count).map(|at| at as u8 % 2).collect();
-        (format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n"), data)
+    let array = |descr: &str, fortran: &str, shape: &str, data: &[u8]| {
+        (format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n"), data.to_vec())
     };
-    let images =
-        [array("|u1", "False", "(2, 1, 2)", 4), array("<f4", "True", "(2, 2, 1, 3)", 48), array(">f8", "False", "(2, 3, 1, 1)", 48)];
-    let labels = [array("<i8", "False", "(2,)", 16), array("|u1", "False", "(2, 1)", 2), array(">u2", "True", "(2,)", 4)];
+    // Numbers so small that any bytes are within [0, 1].
+    let small = [0, 1].repeat(24);
+    let images = [
+        array("|u1", "False", "(2, 1, 2)", &small[..4]),
+        array("<f4", "True", "(2, 2, 1, 3)", &small),
+        array(">f8", "False", "(2, 3, 1, 1)", &small),
+    ];
+    let labels = [
+        array("<i8", "False", "(2,)", &[[1, 0, 0, 0, 0, 0, 0, 0], [0; 8]].concat()),
+        array("|u1", "False", "(2, 1)", &[0, 1]),
+        array(">u2", "True", "(2,)", &[0, 2, 0, 1]),
+    ];
     Box::new(move |chance| {
         let mut members = Vec::new();
         for (key, arrays) in [("images", &images), ("labels", &labels)] {

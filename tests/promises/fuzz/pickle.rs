@@ -1,7 +1,6 @@
 //! Edits of pickles, opcode by opcode.
 
-use super::LONGEST;
-use super::chance::{Chance, damage};
+use super::chance::{Chance, LONGEST, damage};
 
 /// What follows an opcode.
 #[derive(Clone, Copy)]
@@ -50,7 +49,7 @@ type Step = (u8, Vec<u8>);
 /// `bytes` with its pickles edited, with parts of `other`; numbers behind a pickle stay as they are.
 pub fn edited(chance: &mut Chance, bytes: &[u8], other: &[u8]) -> Vec<u8> {
     let ((mut steps, rest), (donors, _)) = (split(bytes), split(other));
-    for _ in 0..1 + chance.below(5) {
+    for _ in 0..chance.few() {
         let at = chance.below(steps.len());
         match chance.below(12) {
             0 | 1 => steps.insert(at, any(chance)),
@@ -67,7 +66,10 @@ pub fn edited(chance: &mut Chance, bytes: &[u8], other: &[u8]) -> Vec<u8> {
             }
             5 => drop(steps.splice(at..at, donors[chance.range(donors.len())].to_vec())),
             6 => drop(steps.drain(chance.range(steps.len()))),
-            7 if !steps.is_empty() => steps[at].0 = *chance.of(chance_table(chance.next())),
+            7 if !steps.is_empty() => {
+                let (codes, _) = chance.of(OPCODES);
+                steps[at].0 = *chance.of(codes);
+            }
             8 if !steps.is_empty() => steps[at] = any(chance),
             _ => {
                 // Sizes, offsets and keys are short operands.
@@ -86,10 +88,6 @@ pub fn edited(chance: &mut Chance, bytes: &[u8], other: &[u8]) -> Vec<u8> {
     written.extend(rest);
     written.truncate(LONGEST);
     written
-}
-
-fn chance_table(pick: u64) -> &'static [u8] {
-    OPCODES[(pick % OPCODES.len() as u64) as usize].0
 }
 
 /// An opcode out of the whole table, with an operand that it can have.

@@ -1,7 +1,6 @@
 //! Edits of protobuf messages that keep the lengths around them right.
 
-use super::LONGEST;
-use super::chance::{Chance, damage};
+use super::chance::{Chance, LONGEST, damage};
 
 /// A field of a message.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ pub fn edited(chance: &mut Chance, bytes: &[u8], other: &[u8], words: &[&str]) -
     let (Some(mut message), Some(other)) = (parse(bytes, 0), parse(other, 0)) else { return bytes.to_vec() };
     let mut names = Vec::new();
     texts(&message, &mut names);
-    for _ in 0..1 + chance.below(4) {
+    for _ in 0..chance.few() {
         edit(chance, &mut message, &other, &names, words);
     }
     let mut written = Vec::new();

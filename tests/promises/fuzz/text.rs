@@ -1,7 +1,6 @@
 //! Edits of text made of words and signs: suites, and the headers of arrays and tensors.
 
-use super::LONGEST;
-use super::chance::Chance;
+use super::chance::{Chance, LONGEST};
 
 /// Numbers, words and signs that mean something somewhere.
 const WORDS: &[&str] = &[
@@ -74,7 +73,7 @@ const OPENERS: &[&str] = &["[", "{", "(", "{a=", "[[", "{\"a\":", "a.", "[\n", "
 /// `text` with some of its words moved, replaced, repeated or nested, with words of `other` and out of `words`.
 pub fn edited(chance: &mut Chance, text: &str, other: &str, words: &[&str]) -> String {
     let (mut parts, donors) = (split(text), split(other));
-    for _ in 0..1 + chance.below(5) {
+    for _ in 0..chance.few() {
         let at = chance.below(parts.len());
         match chance.below(12) {
             0 if !parts.is_empty() => drop(parts.remove(at)),

@@ -26,7 +26,7 @@ pub fn outputs(kernel: &Kernel, variant: usize, shape: Shape, device: &Device) -
 fn tolerance(kernel: &Kernel, variant: usize) -> f32 {
     match (kernel.name, variant) {
         ("admit" | "keep_best" | "linf_step", _) => 0.0,
-        ("random_start", 1 | 3) | ("fab_start", 1 | 2) => 1e-4,
+        ("random_start", 1 | 3) | ("fab_start", 1 | 2) | ("apgd_start", 1..) => 1e-4,
         _ => 1e-5,
     }
 }

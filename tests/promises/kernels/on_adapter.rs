@@ -68,12 +68,13 @@ fn another_input_is_noticed() {
         let shape = Shape { rows: 8, columns: 13 };
         let got = outputs(kernel, 0, shape, &device);
         let mut inputs = (kernel.sample)(shape, &Device::flex());
-        // The first row turned round and halved, which no kernel's result survives.
+        // The first row turned round and halved, which no kernel's result survives; one looks only whether its gradient is finite.
+        let factor = if kernel.name == "apgd_check" { f32::INFINITY } else { 0.5 };
         for input in &mut inputs {
             if let Value::Floats(tensor) = input {
                 let kept = tensor.clone().slice([1..tensor.dims()[0], 0..tensor.dims()[1]]);
                 let first = tensor.clone().slice([0..1, 0..tensor.dims()[1]]);
-                *input = burn::tensor::Tensor::cat(vec![first.flip([1]).mul_scalar(0.5), kept], 0).into();
+                *input = burn::tensor::Tensor::cat(vec![first.flip([1]).mul_scalar(factor), kept], 0).into();
             }
         }
         let disturbed: Vec<_> = (kernel.run)(0, inputs).into_iter().map(Value::into_data).collect();

@@ -59,6 +59,7 @@ fn results() -> Results {
         cells: vec![cell("plain", 8.0 / 255.0, None), cell("a \"b\", c\r\nd", 0.1, Some(0.05))],
         worst_case: vec![],
         checks: vec![check],
+        hardened: Vec::new(),
         timing: Timing::default(),
     }
 }
