@@ -82,7 +82,12 @@ fn steps(criterion: &mut Criterion) {
                             })
                         });
                         if gradient.is_none() {
-                            slots.state = kernel::flags(oracle.logits(slots.x.clone(), &Draw::none(ROWS)), slots.rows.clone(), slots.state.clone(), false);
+                            slots.state = kernel::flags(
+                                oracle.logits(slots.x.clone(), &Draw::none(ROWS)),
+                                slots.rows.clone(),
+                                slots.state.clone(),
+                                false,
+                            );
                         }
                         attack.advance(&mut slots, gradient);
                         // The flags are read as the engine reads them.

@@ -41,14 +41,20 @@ mod devices;
 mod engine;
 #[path = "promises/fab.rs"]
 mod fab;
+#[path = "promises/fuzz.rs"]
+mod fuzz;
 #[path = "promises/graph.rs"]
 mod graph;
 #[path = "promises/kernels.rs"]
 mod kernels;
+#[path = "promises/malformed.rs"]
+mod malformed;
 #[path = "promises/numbers.rs"]
 mod numbers;
 #[path = "promises/onnx.rs"]
 mod onnx;
+#[path = "promises/parity.rs"]
+mod parity;
 #[path = "promises/reference.rs"]
 mod reference;
 #[path = "promises/report.rs"]
@@ -89,10 +95,13 @@ fn main() {
         ("devices", devices::tests()),
         ("engine", engine::tests()),
         ("fab", fab::tests()),
+        ("fuzz", fuzz::tests()),
         ("graph", graph::tests()),
         ("kernels", kernels::tests()),
+        ("malformed", malformed::tests()),
         ("numbers", numbers::tests()),
         ("onnx", onnx::tests()),
+        ("parity", parity::tests()),
         ("report", report::tests()),
         ("runs", runs::tests()),
         ("square", square::tests()),

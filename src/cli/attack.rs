@@ -97,7 +97,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let norm = norm(&arguments.norm)?;
     let radius = epsilon::parse(&arguments.epsilon)?;
     if radius <= 0.0 {
-        return Err(Error::input(format!("--epsilon {}: the ball has no room", arguments.epsilon)).help("give a radius above 0, such as 8/255"));
+        return Err(
+            Error::input(format!("--epsilon {}: the ball has no room", arguments.epsilon)).help("give a radius above 0, such as 8/255")
+        );
     }
     if arguments.out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
         return Err(Error::input(format!("--out {}: not a .png", arguments.out.display()))
@@ -154,7 +156,8 @@ fn parts(arguments: &Arguments, oracle: &Oracle, norm: Norm) -> Result<(Parts, [
     })?;
     if !row.norms.contains(&norm) {
         let names: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
-        return Err(Error::input(format!("--norm {}: {kind} does not work under it", norm.name())).help(format!("name one of {}", names.join(", "))));
+        return Err(Error::input(format!("--norm {}: {kind} does not work under it", norm.name()))
+            .help(format!("name one of {}", names.join(", "))));
     }
     let options = parse_options(&row.entry, &arguments.set.join("\n"))?;
     (row.check)(&options).map_err(|message| Error::input(format!("--set: {message}")))?;

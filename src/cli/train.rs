@@ -46,12 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let choices = device::parse(&arguments.device.device)?.resolve()?;
     let handle = device::open(choices[0])?;
-    let workshop = Workshop {
-        cache: &arguments.weights,
-        device: &handle.device,
-        device_name: &handle.info.name,
-        data: resolved.train.as_ref(),
-    };
+    let workshop =
+        Workshop { cache: &arguments.weights, device: &handle.device, device_name: &handle.info.name, data: resolved.train.as_ref() };
     let lines = Lines::new(arguments.quiet);
     let wanted = |name: &str| arguments.defence.as_ref().is_none_or(|defence| defence == name);
     for (spec, design) in resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(&spec.name)) {

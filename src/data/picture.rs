@@ -28,8 +28,12 @@ pub fn read(path: &Path, [channels, height, width]: [usize; 3]) -> Result<Vec<f3
             .help("flatten it on a background first"));
     }
     if (image.height() as usize, image.width() as usize) != (height, width) {
-        let message =
-            format!("{}: the image is {} x {} (height, width), the model wants {height} x {width}", path.display(), image.height(), image.width());
+        let message = format!(
+            "{}: the image is {} x {} (height, width), the model wants {height} x {width}",
+            path.display(),
+            image.height(),
+            image.width()
+        );
         return Err(Error::input(message).help("crop or resize it first: what the attack changes would not survive a resize"));
     }
     let values = match channels {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{BATCH, EPOCHS, Inner, LEARNING_RATE, MOMENTUM, OPTIMIZER, SCHEDULE, TrainerRow, WEIGHT_DECAY};
-use crate::attack::{ATTACKS, Setting};
 use crate::attack::step::{STEP, STEP_RELATIVE, one_step};
+use crate::attack::{ATTACKS, Setting};
 use crate::options::{Accepts, Entry, OptionSpec, Options, Value};
 use crate::threat::Norm;
 

@@ -423,7 +423,8 @@ impl Loop<'_, '_> {
             };
             active.chain.judged(judgement.claim.epsilon, word);
             active.pending -= 1;
-            let seated = self.seats.iter().flatten().any(|seat| seat.number == number) || self.waiting.iter().any(|waiting| waiting.contains(&number));
+            let seated = self.seats.iter().flatten().any(|seat| seat.number == number)
+                || self.waiting.iter().any(|waiting| waiting.contains(&number));
             if judgement.broken && judgement.point.is_some() {
                 let chain = active.chain.clone();
                 self.feed.point(&chain, judgement);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use safetensors::tensor::{Dtype, TensorView};
 use safetensors::serialize;
+use safetensors::tensor::{Dtype, TensorView};
 
 use super::Network;
 use crate::graph::Graph;
@@ -45,7 +45,6 @@ impl Weights {
         self.0.values().all(|(_, values)| values.iter().all(|value| value.is_finite()))
     }
 }
-
 
 /// The bytes of a safetensors file with these weights, a few words about them, and their hash among those.
 ///

@@ -23,4 +23,6 @@ mod stations;
 pub use check::{parse_data, parse_model, parse_options};
 pub use plan::{Plan, PlannedCell, Skipped, plan};
 pub use resolve::{parse, read};
-pub use spec::{AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec, WrapperSpec};
+pub use spec::{
+    AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec, WrapperSpec,
+};

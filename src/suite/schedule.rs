@@ -189,7 +189,13 @@ impl Feed for Chunks<'_> {
             let positions = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
             self.chunks.insert(
                 self.taken,
-                Chunk { positions: positions.clone(), left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new(), kept: Vec::new() },
+                Chunk {
+                    positions: positions.clone(),
+                    left: positions.len(),
+                    outcomes: Vec::new(),
+                    specimens: BTreeMap::new(),
+                    kept: Vec::new(),
+                },
             );
             self.chunk_of.extend(positions.iter().map(|&position| (position, self.taken)));
             self.next.extend(positions);

@@ -11,8 +11,8 @@ use gauntlet::engine::chain::{Chain, End, NextRow, Walk, Word};
 use gauntlet::engine::drive::send;
 use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
 use gauntlet::evaluate::results::DeviceInfo;
-use gauntlet::suite::parse_options;
 use gauntlet::store::KeptPoint;
+use gauntlet::suite::parse_options;
 use gauntlet::suite::schedule::{self, Series, Sink, Worker};
 use gauntlet::threat::Norm;
 
@@ -59,7 +59,7 @@ fn order_does_not_matter() {
     let (oracle, data) = small_cnn(&Device::flex());
     let forwards: Vec<usize> = (0..data.len()).collect();
     let backwards: Vec<usize> = forwards.iter().rev().copied().collect();
-    for (kind, options) in [("pgd", "steps = 7"), ("mi-fgsm", ""), ("fgsm", ""), ("noise", "draws = 9")] {
+    for (kind, options) in [("pgd", "steps = 7"), ("mi-fgsm", ""), ("fgsm", ""), ("noise", "draws = 90")] {
         let trial = series(kind, options, Walk::Descending);
         let (first, _) = attack(&trial, &oracle, &data, &forwards);
         let (second, _) = attack(&trial, &oracle, &data, &backwards);

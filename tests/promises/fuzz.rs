@@ -2,7 +2,8 @@
 //!
 //! Each test makes inputs out of sound files by edits that know the format: a fixed number of them, or as many as
 //! `GAUNTLET_FUZZ_SECONDS` leaves time for. An input depends on its seed alone; `GAUNTLET_FUZZ_SEED` names the first. What fails is kept
-//! in the build's folder for tests, its seed in its name; a seed that ended the whole program is found there in `fuzz-<target>.seed`.
+//! in the build's folder for tests, its seed in its name; a seed that ended the whole program, or does not end, is found there in
+//! `fuzz-<target>-<process>.seed`.
 
 #[path = "fuzz/archive.rs"]
 mod archive;

@@ -18,6 +18,7 @@ promises! {
     the_shipped_suites_are_sound,
     lists_and_plans_are_printed,
     a_sweep_over_eight_epsilons_costs_less_than_two_of_them_and_draws_the_same_curve,
+    one_image_goes_in_and_a_verified_one_comes_out,
 }
 
 const SUITE: &str = r#"
@@ -264,5 +265,41 @@ fn a_sweep_over_eight_epsilons_costs_less_than_two_of_them_and_draws_the_same_cu
         let sweep: u64 = down.iter().map(|(_, cost)| cost).sum();
         let dearest = each.iter().map(|(_, cost)| *cost).max().unwrap();
         assert!(sweep as f64 <= 1.8 * dearest as f64, "{defence}: {sweep} against {dearest}");
+    }
+}
+
+fn one_image_goes_in_and_a_verified_one_comes_out() {
+    let bench = Bench::new(SUITE);
+    let trained = bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "weights"]);
+    assert_eq!(trained.status.code(), Some(0), "{}", String::from_utf8_lossy(&trained.stderr));
+    let request = gauntlet::data::Request { split: "test".parse().unwrap(), ..Default::default() };
+    let digits = gauntlet::data::load("digits", &request).unwrap();
+    // As stored with 8 bits.
+    let pixels: Vec<f32> = digits.image(0).iter().map(|value| (value * 255.0).round() / 255.0).collect();
+    gauntlet::data::picture::write(&bench.root.join("digit.png"), &pixels, digits.shape).unwrap();
+    let attack = |epsilon: &str, more: &[&str]| {
+        let fixed =
+            ["attack", "digit.png", "--model", "weights/plain.safetensors", "--device", "cpu", "--out", "adversarial.png", "--json"];
+        let fields = ["--model-fields", "architecture = \"mlp\", hidden = 32, layers = 1", "--attack", "pgd", "--epsilon", epsilon];
+        bench.run(&[&fixed[..], &fields[..], more].concat())
+    };
+    let output = attack("0.3", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["verified"], true);
+    assert_ne!(found["prediction"], found["label"]);
+    let stored = gauntlet::data::picture::read(&bench.root.join("adversarial.png"), digits.shape).unwrap();
+    let furthest = stored.iter().zip(&pixels).map(|(to, from)| (to - from).abs()).fold(0.0, f32::max);
+    assert!(furthest <= 0.3 + 1e-6 && (f64::from(furthest) - found["distance"].as_f64().unwrap()).abs() < 1e-6);
+    // Nothing is found in a ball without room to move, and it says so by its code.
+    let output = attack("1/255", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    for (more, part) in
+        [(["--norm", "l3"], "no such norm"), (["--label", "12"], "tells 10 classes apart"), (["--set", "stepz = 3"], "did you mean")]
+    {
+        let output = attack("0.3", &more);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(part), "{part}: {text}");
     }
 }

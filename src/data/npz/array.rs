@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// NumPy itself reads no longer header.
 const LONGEST_HEADER: usize = 10_000;
-/// A plain array's header nests a tuple in a dictionary.
-const DEEPEST_HEADER: usize = 8;
+/// A plain array's header opens a dictionary and a tuple. Each level doubles the time that the header's parser takes.
+const MOST_BRACKETS: usize = 6;
 
 pub(super) type Archive = NpzArchive<BufReader<File>>;
 
@@ -146,7 +146,8 @@ fn unpack(path: &Path, archive: &mut Archive, key: &str, place: &str) -> Result<
     files::exactly(path, member, declared, at_most, &format!("the array `{key}`"))
 }
 
-/// Where the data start. What the header's parser would stumble over (it recurses, and multiplies sizes unchecked) is refused here.
+/// Where the data start. What the header's parser would stumble over (it recurses, tries each bracket several times, and multiplies sizes
+/// unchecked) is refused here.
 fn check_header(place: &str, bytes: &[u8]) -> Result<usize> {
     let size = |at: std::ops::Range<usize>| Some(bytes.get(at)?.iter().rev().fold(0usize, |size, &byte| size << 8 | usize::from(byte)));
     let (text, length) = match bytes {
@@ -158,16 +159,9 @@ fn check_header(place: &str, bytes: &[u8]) -> Result<usize> {
         return Err(malformed(place, "its header does not fit"));
     };
     let header = &bytes[text..text + length];
-    let deepest = header.iter().scan(0usize, |depth, byte| {
-        match byte {
-            b'(' | b'[' | b'{' => *depth += 1,
-            b')' | b']' | b'}' => *depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        Some(*depth)
-    });
-    if deepest.max().unwrap_or_default() > DEEPEST_HEADER {
-        return Err(malformed(place, "its header nests too deeply"));
+    // Closing brackets do not count: they may stand in texts.
+    if header.iter().filter(|byte| matches!(byte, b'(' | b'[' | b'{')).count() > MOST_BRACKETS {
+        return Err(malformed(place, "its header nests too deeply, or describes records"));
     }
     let sizes = header.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let product = sizes

@@ -254,6 +254,7 @@ fn headers_that_declare_more_than_is_there_are_refused_before_memory_is_taken() 
     says(shaped("(-2, 1, 2)"), &["array `images`"]);
     says(shaped("'wide'"), &["array `images`"]);
     says(shaped(&"(".repeat(4000)), &["nests too deeply"]);
+    says(with_header(&"{'|]]', (2, ".repeat(30)), &["nests too deeply"]);
     says(with_header(""), &["array `images`"]);
     says(with_header("{'descr': '|u1'}"), &["array `images`"]);
     says(with_header("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (2, 1, 2)}"), &["records"]);

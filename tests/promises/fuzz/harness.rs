@@ -46,7 +46,7 @@ impl Target {
         let first = number("GAUNTLET_FUZZ_SEED").unwrap_or(0);
         let shared = Path::new("/dev/shm");
         let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.expect("a folder");
-        let marker = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}.seed", self.name));
+        let marker = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}-{}.seed", self.name, std::process::id()));
         let mut marked = std::fs::File::create(&marker).expect("a file in the build's folder");
         let start = Instant::now();
         let (mut seed, mut sound, mut slowest, mut largest, mut failures) = (first, 0, Duration::ZERO, 0, Vec::new());

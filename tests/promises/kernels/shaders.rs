@@ -110,7 +110,22 @@ macro_rules! rust_layout {
 }
 
 fn row_layout() -> Layout {
-    rust_layout!(Row { epsilon, step_size, steps, label, target, flags, start, generation, key, example, restart, decay, counts_from, unused })
+    rust_layout!(Row {
+        epsilon,
+        step_size,
+        steps,
+        label,
+        target,
+        flags,
+        start,
+        generation,
+        key,
+        example,
+        restart,
+        decay,
+        counts_from,
+        unused
+    })
 }
 
 fn state_layout() -> Layout {
