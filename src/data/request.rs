@@ -188,7 +188,7 @@ fn check_option(source: &str, spec: &OptionSpec, value: &Value) -> Option<Error>
         (Accepts::Number(low, high) | Accepts::Distance(low, high), _) => (false, format!("a number from {low} to {high}")),
         (Accepts::Sides(low, high), Value::Integer(side)) => ((low..=high).contains(side), format!("from {low} to {high}")),
         (Accepts::Sides(low, high), Value::Sides(sides)) => {
-            (sides.iter().all(|side| (low..=high).contains(&side)), format!("from {low} to {high}"))
+            (sides.iter().all(|side| (low..=high).contains(side)), format!("from {low} to {high}"))
         }
         (Accepts::Sides(low, high), _) => (false, format!("a whole number from {low} to {high}, or [height, width]")),
         (Accepts::Flag, value) => (matches!(value, Value::Flag(_)), "true or false".into()),

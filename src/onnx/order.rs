@@ -13,7 +13,7 @@ pub(super) const MOST_ERRORS: usize = 50;
 ///
 /// # Errors
 /// Names that are written twice, or that are inputs or constants already.
-pub(super) fn producers<'a>(steps: &'a [Step], taken: impl Fn(&str) -> bool) -> Result<HashMap<&'a str, usize>> {
+pub(super) fn producers(steps: &[Step], taken: impl Fn(&str) -> bool) -> Result<HashMap<&str, usize>> {
     let mut producers = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
         for name in step.node.outputs.iter().filter(|name| !name.is_empty()) {

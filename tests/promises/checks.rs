@@ -183,8 +183,11 @@ fn honest_models_fail_no_check() {
     }
 }
 
+/// A wrapper, its options, and what the checks must say of it.
+type Caught = (&'static str, &'static str, &'static [(&'static str, Verdict)]);
+
 fn each_broken_defence_is_caught_by_the_check_made_for_it() {
-    let table: [(&str, &str, &[(&str, Verdict)]); 5] = [
+    let table: [Caught; 5] = [
         ("bit-depth", "bits = 3", &[("zero-gradients", Verdict::Fail)]),
         ("thresholded", "", &[("zero-gradients", Verdict::Fail)]),
         ("temperature", "", &[("zero-gradients", Verdict::Fail)]),

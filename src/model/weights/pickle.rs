@@ -136,23 +136,23 @@ impl<'a> Machine<'a> {
             b')' => self.push(Value::Tuple(Vec::new())),
             b'}' => self.push(Value::Dict(Vec::new())),
             b']' | 0x8f => self.push(Value::List(Vec::new())),
-            b't' => self.to_mark().and_then(|items| self.push(Value::Tuple(items))),
-            b'l' | 0x91 => self.to_mark().and_then(|items| self.push(Value::List(items))),
-            b'd' => self.to_mark().and_then(|items| Ok(Value::Dict(pairs(&items)?))).and_then(|dict| self.push(dict)),
+            b't' => self.since_mark().and_then(|items| self.push(Value::Tuple(items))),
+            b'l' | 0x91 => self.since_mark().and_then(|items| self.push(Value::List(items))),
+            b'd' => self.since_mark().and_then(|items| Ok(Value::Dict(pairs(&items)?))).and_then(|dict| self.push(dict)),
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(code - 0x84)).filter(|&from| from >= self.floor());
                 let items = self.stack.split_off(from.ok_or("its stack runs empty")?);
                 self.push(Value::Tuple(items))
             }
             b'a' => self.pop().and_then(|item| self.append(&[item])),
-            b'e' | 0x90 => self.to_mark().and_then(|items| self.append(&items)),
+            b'e' | 0x90 => self.since_mark().and_then(|items| self.append(&items)),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.insert(&[key, value])
             }
-            b'u' => self.to_mark().and_then(|items| self.insert(&items)),
+            b'u' => self.since_mark().and_then(|items| self.insert(&items)),
             b'0' => self.pop().map(drop),
-            b'1' => self.to_mark().map(drop),
+            b'1' => self.since_mark().map(drop),
             b'2' => self.top().and_then(|id| self.keep(id)),
             b'h' => self.length(1).and_then(|at| self.recall(at)),
             b'j' => self.length(4).and_then(|at| self.recall(at)),
@@ -241,7 +241,7 @@ impl<'a> Machine<'a> {
         Ok(id)
     }
 
-    fn to_mark(&mut self) -> Read<Vec<Id>> {
+    fn since_mark(&mut self) -> Read<Vec<Id>> {
         let mark = self.marks.pop().ok_or("it closes a list that was not opened")?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
