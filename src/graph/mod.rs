@@ -83,17 +83,17 @@ pub struct Dim {
 pub enum Op {
     /// x [N, C, H, W], a mean and a deviation a channel: (x - mean) / deviation.
     Normalise { mean: Vec<f32>, deviation: Vec<f32> },
-    /// x [N, C, H, W], weight [out, C / groups, h, w], bias [out] where there is one.
+    /// x [N, C, H, W], weight [out, C / groups, h, w], bias `[out]` where there is one.
     Conv { stride: [usize; 2], padding: [usize; 4], dilation: [usize; 2], groups: usize },
-    /// x [.., in], weight [out, in], bias [out] where there is one: x W^T + b.
+    /// x [.., in], weight [out, in], bias `[out]` where there is one: x W^T + b.
     Linear,
     /// a [.., m, k], b [.., k, n], leading sides broadcast.
     MatMul,
-    /// x [N, C, ..], scale, bias, mean and variance [C]. Training uses the batch's statistics and moves the running ones by `momentum`.
+    /// x [N, C, ..], scale, bias, mean and variance `[C]`. Training uses the batch's statistics and moves the running ones by `momentum`.
     BatchNorm { epsilon: f32, momentum: f32 },
     /// x, scale and bias over the sides from `axis` on (either may be missing, scale first).
     LayerNorm { axis: usize, epsilon: f32 },
-    /// x [N, C, ..], scale and bias [C]; as many groups as channels are instance normalisation.
+    /// x [N, C, ..], scale and bias `[C]`; as many groups as channels are instance normalisation.
     GroupNorm { groups: usize, epsilon: f32 },
     /// Every element by itself.
     Unary(Unary),

@@ -1,6 +1,6 @@
 //! Reads ONNX files: classifiers as PyTorch, Keras and scikit-learn export them, opsets 11 to 22.
 //!
-//! A file becomes a [`Graph`](crate::graph::Graph) over images [N, C, H, W] in [0, 1] with its [`Weights`]. Whole numbers, booleans
+//! A file becomes a [`Graph`] over images [N, C, H, W] in [0, 1] with its [`Weights`]. Whole numbers, booleans
 //! and shapes are worked out while it is read, as values linear in the number of examples N ([`Dim`](crate::graph::Dim)); floats that
 //! do not depend on the images become parameters under their own names. [`OPERATORS`] lists what is read. Operators that are missing
 //! are named all at once, each with its nodes and a way to export without it.
