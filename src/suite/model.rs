@@ -75,7 +75,7 @@ fn file(reader: &mut Reader, field: &Field, base: &Path, what: &str) -> Option<P
     let path = PathBuf::from(filled(reader, field, what)?);
     let full = base.join(&path);
     if !full.is_file() {
-        let message = format!("{} do not exist: there is no file {}", field.name, full.display());
+        let message = format!("{}: there is no file {}", field.name, full.display());
         reader.mistake(field.span.clone(), message, "relative paths start from the suite's folder");
     }
     Some(path)

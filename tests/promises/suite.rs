@@ -372,7 +372,7 @@ fn files_that_a_suite_names_must_exist() {
     count("path = \"x.npz\"", "path = 3", "the whole number 3");
     count("\" 0 .. 4\"", "\"test\"", "the text \"test\"");
     count("\" 0 .. 4\"", "\"4..4\"", "the text \"4..4\"");
-    count("\"w.safetensors\"", "\"v.safetensors\"", "weights` of the model of defence `undefended` do not exist");
+    count("\"w.safetensors\"", "\"v.safetensors\"", "weights` of the model of defence `undefended`: there is no file");
     count("train = { source = \"npz\", path = \"x.npz\", split = \"4..9\" }", "", "has no split \"train\"");
     write("latin.toml", b"title = 'a'\nseed = 1 # \xe9\n");
     assert!(at("latin.toml").expect_err("not UTF-8").message().contains("line 2"));

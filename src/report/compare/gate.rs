@@ -24,8 +24,8 @@ pub struct Gate {
 ///
 /// Since every bound has to hold, no correction for their number is due (an intersection-union test: Berger, "Multiparameter hypothesis
 /// testing and acceptance sampling", Technometrics 24, 1982): a loss of `margin` passes with a probability of about 5 % at most, 7 % where
-/// nothing flips, since the score test is asymptotic. What A has and B has not speaks against B, and so does an attack that the two suites
-/// describe differently.
+/// nothing flips, since the score test is asymptotic. What one run has and the other has not speaks against B, for a loss there cannot be
+/// told; so does an attack that the two suites describe differently.
 pub fn gate(comparison: &Comparison, margin: f64) -> Gate {
     let needed = examples_needed(margin, CONFIDENCE);
     let points = |share: f64| format!("{:.2}", 100.0 * share);
@@ -43,6 +43,7 @@ pub fn gate(comparison: &Comparison, margin: f64) -> Gate {
         failures.push(text);
     }
     failures.extend(comparison.only_a.iter().map(|missing| format!("{missing}: B has nothing to hold against it")));
+    failures.extend(comparison.only_b.iter().map(|new| format!("{new}: A has nothing to hold it against, and worst cases leave it out")));
     failures.extend(comparison.unlike_attacks.iter().map(|name| format!("attack {name}: the two suites describe it differently")));
     Gate { margin, passed: failures.is_empty(), examples_needed: needed, failures }
 }
