@@ -116,9 +116,9 @@ pub fn build(layers: &[LayerSpec], shape: [usize; 3], classes: usize) -> Result<
             Error::input(format!("unknown layer \"{kind}\"")).help(format!("{near}known: {}", known.join(", ")))
         })?;
         x = (row.build)(&mut Layer { graph: &mut graph, name, options }, x).map_err(|error| {
-            error
-                .about(&format!("layer {position} ({kind})"))
-                .help("sides are [examples, channels, height, width]: change this layer's options, or a layer before it; layers count from 0")
+            error.about(&format!("layer {position} ({kind})")).help(
+                "sides are [examples, channels, height, width]: change this layer's options, or a layer before it; layers count from 0",
+            )
         })?;
     }
     graph.finish(x)

@@ -106,9 +106,7 @@ fn by_order(found: Vec<Named>, wanted: &[(String, Vec<usize>)], from: &str) -> R
     for (index, (tensor, (name, shape))) in found.iter().zip(wanted).enumerate().filter(|(_, (tensor, (_, shape)))| tensor.shape != *shape)
     {
         let Named { name: there, shape: given, .. } = tensor;
-        errors.push(Error::input(format!(
-            "tensor {index} of the file is \"{there}\" {given:?}, the model wants \"{name}\" {shape:?}"
-        )));
+        errors.push(Error::input(format!("tensor {index} of the file is \"{there}\" {given:?}, the model wants \"{name}\" {shape:?}")));
     }
     if found.len() != wanted.len() {
         let message = format!("the file has {} tensors, the model {}", found.len(), wanted.len());
