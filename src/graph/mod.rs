@@ -8,6 +8,7 @@ mod builder;
 mod count;
 mod dim;
 mod freeze;
+pub mod interval;
 mod ops;
 mod run;
 pub mod shape;
