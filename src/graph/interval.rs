@@ -12,11 +12,27 @@ use super::run::live;
 use super::{Binary, Constants, Graph, Node, Op, Plan, Reduction, Source, Unary, Value};
 use crate::{Error, Result};
 
-/// A value that lies between two others, or one that does not depend on the images.
+/// The ends of what a value lies between; one that does not depend on the images has no other end.
 #[derive(Clone)]
-enum Bounds {
-    Known(Value),
-    Between(Value, Value),
+struct Bounds {
+    lower: Value,
+    upper: Option<Value>,
+}
+
+impl Bounds {
+    fn known(value: Value) -> Self {
+        Self { lower: value, upper: None }
+    }
+
+    fn between(lower: Value, upper: Value) -> Self {
+        Self { lower, upper: Some(upper) }
+    }
+
+    /// The lower and the upper end.
+    fn ends(self) -> (Value, Value) {
+        let upper = self.upper.unwrap_or_else(|| self.lower.clone());
+        (self.lower, upper)
+    }
 }
 
 /// Whether intervals can be taken through a graph.
@@ -84,6 +100,7 @@ fn keeps_order(op: &Op) -> bool {
             | Op::Transpose { .. }
             | Op::Expand { .. }
             | Op::Gather { .. }
+            | Op::Dropout { .. }
     )
 }
 
@@ -127,7 +144,7 @@ pub(crate) fn worst_margins(
     let bias = if node.inputs.len() > 2 { read(node, 2) } else { None };
     let elided = affine.filter(|_| node.inputs.len() == 2 || bias.is_some());
     let wanted = if elided.is_some() { node.inputs[0] } else { graph.output };
-    let (lower, upper) = ends(bounds(graph, wanted, images, constants, &read));
+    let (lower, upper) = bounds(graph, wanted, images, constants, &read).ends();
     match elided {
         Some(weight) => margins_through(lower.tensor(), upper.tensor(), weight.tensor(), bias.map(Value::tensor), labels),
         None => {
@@ -162,13 +179,6 @@ fn others(labels: Tensor<1, Int>, classes: usize) -> Tensor<2> {
     ones.neg() + 1.0
 }
 
-fn ends(bounds: Bounds) -> (Value, Value) {
-    match bounds {
-        Bounds::Known(value) => (value.clone(), value),
-        Bounds::Between(lower, upper) => (lower, upper),
-    }
-}
-
 /// Bounds of one value of a graph.
 fn bounds(
     graph: &Graph,
@@ -179,7 +189,7 @@ fn bounds(
 ) -> Bounds {
     let examples = images[0].dims()[0];
     let images = images.map(Value::new);
-    let input = || Bounds::Between(images[0].clone(), images[1].clone());
+    let input = || Bounds::between(images[0].clone(), images[1].clone());
     let last = match wanted {
         Source::Node(at) => at,
         _ => return input(),
@@ -190,7 +200,7 @@ fn bounds(
         let inputs = node.inputs.iter().enumerate().map(|(place, source)| match *source {
             Source::Input => input(),
             Source::Node(from) => found[from].clone().expect("nodes are in order"),
-            Source::Parameter(_) => Bounds::Known(read(node, place).expect("a parameter")),
+            Source::Parameter(_) => Bounds::known(read(node, place).expect("a parameter")),
         });
         let inputs: Vec<Bounds> = inputs.collect();
         found[at] = Some(through(&node.op, inputs, &constants[at], examples));
@@ -201,10 +211,10 @@ fn bounds(
 /// Bounds of an operation's result.
 fn through(op: &Op, inputs: Vec<Bounds>, constants: &Constants, examples: usize) -> Bounds {
     let run = |op: &Op, inputs: Vec<Value>| apply(op, inputs, constants, examples);
-    if inputs.iter().all(|input| matches!(input, Bounds::Known(_))) {
-        return Bounds::Known(run(op, inputs.into_iter().map(|input| ends(input).0).collect()));
+    if inputs.iter().all(|input| input.upper.is_none()) {
+        return Bounds::known(run(op, inputs.into_iter().map(|input| input.lower).collect()));
     }
-    let mut pairs = inputs.into_iter().map(ends);
+    let mut pairs = inputs.into_iter().map(Bounds::ends);
     let (lower, upper) = pairs.next().expect("every operation reads something");
     let rest: Vec<(Value, Value)> = pairs.collect();
     let known = |at: usize| rest[at].0.clone();
@@ -224,35 +234,35 @@ fn through(op: &Op, inputs: Vec<Bounds>, constants: &Constants, examples: usize)
                     (run(op, all), run(op, vec![radius, known(0).abs()]))
                 }
             };
-            Bounds::Between(middle.clone().subtract(radius.clone()), middle.add(radius))
+            Bounds::between(middle.clone().subtract(radius.clone()), middle.add(radius))
         }
         Op::Unary(Unary::Abs) => {
             let (below, above) = (lower.clone().abs(), upper.clone().abs());
             // The distance of the box from 0, and its farther end.
             let least = lower.relu().add(upper.negate().relu());
             let most = run(&Op::Binary(Binary::Maximum), vec![below, above]);
-            Bounds::Between(least, most)
+            Bounds::between(least, most)
         }
         Op::Unary(function) => {
             let (a, b) = (run(op, vec![lower]), run(op, vec![upper]));
-            if direction(*function) == Some(false) { Bounds::Between(b, a) } else { Bounds::Between(a, b) }
+            if direction(*function) == Some(false) { Bounds::between(b, a) } else { Bounds::between(a, b) }
         }
         Op::Binary(Binary::Subtract) => {
             let (low, high) = rest[0].clone();
-            Bounds::Between(lower.subtract(high), upper.subtract(low))
+            Bounds::between(lower.subtract(high), upper.subtract(low))
         }
         Op::Binary(Binary::Multiply | Binary::Divide) => {
             let (low, high) = rest[0].clone();
             // One of the two does not vary; a product with it has its ends at the other's ends, in either order.
             let (a, b) = (run(op, vec![lower, low]), run(op, vec![upper, high]));
             let ends = |which: Binary| run(&Op::Binary(which), vec![a.clone(), b.clone()]);
-            Bounds::Between(ends(Binary::Minimum), ends(Binary::Maximum))
+            Bounds::between(ends(Binary::Minimum), ends(Binary::Maximum))
         }
         // All others rise with each input.
         op => {
             let (low, high): (Vec<Value>, Vec<Value>) = rest.into_iter().unzip();
             let all = |first: Value, rest: Vec<Value>| std::iter::once(first).chain(rest).collect();
-            Bounds::Between(run(op, all(lower, low)), run(op, all(upper, high)))
+            Bounds::between(run(op, all(lower, low)), run(op, all(upper, high)))
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
 use super::Weights;
 use crate::Result;
-use crate::graph::{Constants, Graph, Op, Plan, Source, Value, freeze, interval, run};
+use crate::graph::{Constants, Graph, Mode, Op, Plan, Source, Throw, Value, freeze, interval, run};
 
 /// A network that runs, and that an optimiser can train.
 #[derive(Module, Debug)]
@@ -163,13 +163,18 @@ impl Network {
 
     /// Logits [examples, classes] of images [examples, channels, height, width].
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, false).logits
+        run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Plain).logits
     }
 
     /// As [`Network::forward`], batch norm using the statistics of this batch; also the running statistics that it moves, for
     /// [`Network::moved`].
     pub fn forward_training(&self, images: Tensor<4>) -> (Tensor<2>, Moved) {
-        let outcome = run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, true);
+        self.forward_dropping(images, None)
+    }
+
+    /// As [`Network::forward_training`]; dropout drops what `throw` draws.
+    pub fn forward_dropping(&self, images: Tensor<4>, throw: Option<&Throw>) -> (Tensor<2>, Moved) {
+        let outcome = run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Training(throw));
         (outcome.logits, outcome.moved)
     }
 

@@ -29,7 +29,7 @@ impl Batch {
     pub(super) fn gather(data: &Dataset, chosen: &[u32], recipe: &Recipe, key: [u32; 2], epoch: u32, device: &Device) -> Self {
         let augmentation = &recipe.augmentation;
         let image = |at: usize| augmentation.image(data.image(at), data.shape, key, epoch, data.ids[at]);
-        let mut batch = Self::with(data, chosen, |at| image(at), device);
+        let mut batch = Self::with(data, chosen, image, device);
         if augmentation.mixup > 0.0 && chosen.len() > 1 {
             let share = augmentation.mix(key, epoch, batch.examples[0]);
             // Each example with the next in the batch's order, which is itself random.

@@ -12,6 +12,7 @@ use super::trial::Threatened;
 use crate::Result;
 use crate::engine::oracle::{Oracle, read_matrix};
 use crate::evaluate::record::{Epoch, Event};
+use crate::graph::Throw;
 use crate::kernel::random::{normals, philox};
 use crate::model::Classifier;
 
@@ -145,7 +146,10 @@ impl Lesson<'_> {
 
 /// The network of a step, with gradients.
 #[derive(Clone)]
-pub(crate) struct Learner(pub(super) Classifier);
+pub(crate) struct Learner {
+    pub(super) classifier: Classifier,
+    pub(super) throw: Throw,
+}
 
 impl Learner {
     /// Logits [rows, classes] of inputs [rows, features] on the plain device; batch norm's running statistics move.
@@ -155,20 +159,21 @@ impl Learner {
 
     /// As [`Learner::logits`], of inputs that may want gradients of their own.
     pub(crate) fn logits_of(&mut self, inputs: Tensor<2>) -> Tensor<2> {
-        let (logits, moved) = self.0.training_logits(inputs);
-        self.0.network = self.0.network.clone().moved(moved);
+        let (logits, moved) = self.classifier.dropping_logits(inputs, &self.throw);
+        self.throw.call += 1;
+        self.classifier.network = self.classifier.network.clone().moved(moved);
         logits
     }
 
     /// As [`Network::worst_margins`](crate::model::Network::worst_margins), between ends [rows, features] and for labels [rows], all on
     /// the plain device.
     pub(crate) fn worst_margins(&self, ends: [Tensor<2>; 2], labels: Tensor<1, Int>) -> Tensor<2> {
-        let [channels, height, width] = self.0.shape;
+        let [channels, height, width] = self.classifier.shape;
         let [lower, upper] = ends.map(|end| {
             let rows = end.dims()[0];
             end.reshape([rows, channels, height, width]).autodiff()
         });
-        self.0.network.worst_margins(lower, upper, labels.autodiff())
+        self.classifier.network.worst_margins(lower, upper, labels.autodiff())
     }
 }
 

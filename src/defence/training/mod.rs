@@ -26,6 +26,7 @@ use super::{Ground, TrainerRow};
 use crate::data::Dataset;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::{Epoch, Event};
+use crate::graph::Throw;
 use crate::model::{Classifier, Network, Weights};
 use crate::options::Options;
 use crate::{Error, Result};
@@ -39,6 +40,9 @@ use tally::Tally;
 pub(super) use craft::Aim;
 pub use craft::{Inner, craft};
 pub(super) use kept::Kept;
+
+/// Runs of the network that one step has at most.
+const REPLAYED: u32 = 16;
 
 /// What is trained, on what, and how.
 pub struct Trainee<'a> {
@@ -199,7 +203,7 @@ impl<'a> Course<'a> {
     fn epoch(&mut self, progress: &mut dyn FnMut(Progress) -> Result<()>) -> Result<()> {
         let epoch = self.history.len() + 1;
         let phase = (epoch - 1) / self.phase_epochs();
-        if phase > 0 && (epoch - 1) % self.phase_epochs() == 0 {
+        if phase > 0 && (epoch - 1).is_multiple_of(self.phase_epochs()) {
             self.method.begin(phase, self.deployed());
             self.network = self.trainee.classifier.network.clone().to_device(&self.device.clone().autodiff()).train();
             self.optimiser = Optimiser::new(self.recipe.kind);
@@ -245,14 +249,17 @@ impl<'a> Course<'a> {
         let oracle = self.oracle(self.classifier(self.network.valid()));
         let lesson = Lesson { batch, oracle: &oracle, key: self.key, epoch: epoch as u32, done: step as f64 / steps as f64 };
         let inputs = self.method.inputs(&lesson)?;
-        let mut learner = Learner(self.classifier(self.network.clone()));
+        let examples = batch.examples.clone();
+        // A batch that is replayed loses other numbers each time.
+        let throw = Throw { key: self.key, epoch: epoch as u32, call: (step % self.method.replays()) as u32 * REPLAYED, examples };
+        let mut learner = Learner { classifier: self.classifier(self.network.clone()), throw };
         let mut change = None;
         if let Some(awp) = self.method.awp().filter(|awp| awp.acts(epoch)) {
             let loss = self.method.loss(&mut learner.clone(), &lesson, &inputs)?.loss;
             let gradients = self.network.gradients(&mut loss.backward());
             let weights = self.network.trained();
             let found = awp.perturbation(&weights, &self.network.trained_ranks(), gradients);
-            learner.0.network = learner.0.network.with_trained(awp::moved(weights, &found, 1.0));
+            learner.classifier.network = learner.classifier.network.with_trained(awp::moved(weights, &found, 1.0));
             change = Some(found);
         }
         let loss = self.method.loss(&mut learner, &lesson, &inputs)?;
@@ -266,16 +273,16 @@ impl<'a> Course<'a> {
         }
         let mut gradients = loss.loss.backward();
         self.method.after_gradients(&mut gradients);
-        let mut gradients = learner.0.network.gradients(&mut gradients);
+        let mut gradients = learner.classifier.network.gradients(&mut gradients);
         if let Some(largest) = self.recipe.clip {
             gradients = clipped(gradients, largest);
         }
         let rate = self.recipe.rate * self.recipe.schedule.factor(step, steps, self.recipe.warmup);
-        let mut weights = self.optimiser.step(rate, learner.0.network.trained(), gradients);
+        let mut weights = self.optimiser.step(rate, learner.classifier.network.trained(), gradients);
         if let Some(change) = &change {
             weights = awp::moved(weights, change, -1.0);
         }
-        self.network = learner.0.network.with_trained(weights);
+        self.network = learner.classifier.network.with_trained(weights);
         self.average.step(|| self.network.trained());
         Ok(())
     }
