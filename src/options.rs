@@ -22,6 +22,8 @@ pub enum Accepts {
     Flag,
     /// One of the names.
     Choice(&'static [&'static str]),
+    /// A list of the names, each once.
+    Names(&'static [&'static str]),
     /// Free text, such as a path or a key.
     Text,
 }
@@ -53,6 +55,8 @@ pub enum Value {
     Sides([i64; 2]),
     /// Text or a choice.
     Text(String),
+    /// A list of names.
+    Names(Vec<String>),
 }
 
 /// Resolved options by name, in alphabetical order, so that equal options have equal text and equal hashes.
@@ -98,6 +102,14 @@ impl Options {
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name)? {
             Value::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The names of `name`, where they are set.
+    pub fn names(&self, name: &str) -> Option<&[String]> {
+        match self.0.get(name)? {
+            Value::Names(names) => Some(names),
             _ => None,
         }
     }

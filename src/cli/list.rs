@@ -99,6 +99,7 @@ fn accepts(accepts: Accepts) -> String {
         Accepts::Sides(low, high) => format!("whole number or [height, width], {low} to {high}"),
         Accepts::Flag => "true or false".into(),
         Accepts::Choice(names) => format!("one of {}", names.join(", ")),
+        Accepts::Names(names) => format!("list of {}", names.join(", ")),
         Accepts::Text => "text".into(),
     }
 }

@@ -58,7 +58,18 @@ impl Observer for Lines {
         }
         let epoch = progress.epoch;
         let robust = epoch.robust_accuracy.map_or(String::new(), |robust| format!(", robust {:.1} %", 100.0 * robust));
-        let figures = format!("epoch {}: loss {:.3}, clean {:.1} %{robust}", epoch.epoch, epoch.loss, 100.0 * epoch.clean_accuracy);
+        let validation = epoch.validation.map_or(String::new(), |found| {
+            let robust = found.robust_accuracy.map_or(String::new(), |robust| format!(", robust {:.1} %", 100.0 * robust));
+            format!("; validation: clean {:.1} %{robust}", 100.0 * found.clean_accuracy)
+        });
+        let checked = epoch.checked_accuracy.map_or(String::new(), |checked| format!("; PGD on a batch {:.1} %", 100.0 * checked));
+        let event = epoch.event.map_or(String::new(), |event| format!("; {}", event.words()));
+        let figures = format!(
+            "epoch {}: loss {:.3}, clean {:.1} %{robust}{validation}{checked}{event}",
+            epoch.epoch,
+            epoch.loss,
+            100.0 * epoch.clean_accuracy
+        );
         if self.terminal {
             self.bar(format!("train {defence}"), progress.step, progress.steps, figures);
         } else if progress.ended {

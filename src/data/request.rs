@@ -194,6 +194,10 @@ fn check_option(source: &str, spec: &OptionSpec, value: &Value) -> Option<Error>
         (Accepts::Flag, value) => (matches!(value, Value::Flag(_)), "true or false".into()),
         (Accepts::Choice(names), Value::Text(value)) => (names.contains(&value.as_str()), format!("one of {}", names.join(", "))),
         (Accepts::Choice(names), _) => (false, format!("one of {}", names.join(", "))),
+        (Accepts::Names(known), Value::Names(names)) => {
+            (names.iter().all(|name| known.contains(&name.as_str())), format!("a list of {}", known.join(", ")))
+        }
+        (Accepts::Names(known), _) => (false, format!("a list of {}", known.join(", "))),
         (Accepts::Text, value) => (matches!(value, Value::Text(_)), "text".into()),
     };
     let shown = serde_json::to_string(value).unwrap_or_default();

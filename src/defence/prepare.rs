@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::training::{Progress, Trainee, train};
+use super::training::{Progress, Trainee, train_kept};
 use super::{TRAINERS, TrainerRow};
 use crate::data::Dataset;
 use crate::evaluate::record::Epoch;
@@ -17,6 +17,9 @@ use crate::model::{self, Classifier, Weights};
 use crate::store::write_atomic;
 use crate::suite::{DefenceSpec, TrainSpec};
 use crate::{Error, Result};
+
+/// Ends the name of what an interrupted training goes on from.
+const PART: &str = "part.safetensors";
 
 /// What all defences of a run are made with.
 pub struct Workshop<'a> {
@@ -91,17 +94,20 @@ pub fn prepare(
         data,
         device: workshop.device,
     };
-    let (classifier, history) = train(&trainee, progress)?;
+    std::fs::create_dir_all(workshop.cache).map_err(|error| {
+        Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display()))
+            .help("name another with --weights")
+    })?;
+    let part = kept.with_extension(PART);
+    let (classifier, history) = train_kept(&trainee, Some(&part), progress)?;
     let prepared = Prepared::new(classifier, history, true, workshop.device)?;
     if !prepared.weights.is_finite() {
         let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, prepared.history.len());
         return Err(Error::data(message).help("lower `learning_rate`"));
     }
-    std::fs::create_dir_all(workshop.cache).map_err(|error| {
-        Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display()))
-            .help("name another with --weights")
-    })?;
     write_atomic(&kept, &model::write(&prepared.weights, about(spec, data, workshop, &prepared.history))?)?;
+    // Left behind, it would only take room: the weights are found first.
+    let _ = std::fs::remove_file(&part);
     Ok(prepared)
 }
 
@@ -109,7 +115,7 @@ pub fn prepare(
 ///
 /// # Errors
 /// An unknown name.
-pub(super) fn trainer(spec: &TrainSpec) -> Result<&'static TrainerRow> {
+pub(crate) fn trainer(spec: &TrainSpec) -> Result<&'static TrainerRow> {
     TRAINERS.iter().find(|row| row.entry.name == spec.method).ok_or_else(|| {
         let known: Vec<&str> = TRAINERS.iter().map(|row| row.entry.name).collect();
         Error::input(format!("unknown training method \"{}\"", spec.method)).help(format!("known: {}", known.join(", ")))

@@ -105,14 +105,60 @@ pub struct Specimen {
 }
 
 /// What an epoch of training came to, measured on its own batches as they were met.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: usize,
-    /// Mean cross-entropy of the training examples.
+    /// Mean of what training descends.
     pub loss: f64,
     /// Share of clean examples classified rightly before the step.
     pub clean_accuracy: f64,
-    /// Share of the training attack's examples classified rightly before the step; absent where training had none.
+    /// Share of the training attack's examples classified rightly before the step, or of those that interval training certifies; absent
+    /// where training had none.
     pub robust_accuracy: Option<f64>,
+    /// Accuracies at the epoch's end on training examples kept apart, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// Share of the epoch's first batch that stands against PGD at the epoch's end, where the method looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_accuracy: Option<f64>,
+    /// What ended the training here, where something did before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+}
+
+/// Accuracies on training examples that a network does not learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Share classified rightly.
+    pub clean_accuracy: f64,
+    /// Share classified rightly also where PGD-10 ends; absent where the method trains against no attack.
+    pub robust_accuracy: Option<f64>,
+}
+
+impl Validation {
+    /// What epochs are compared by: the robust accuracy, else the clean one.
+    pub fn score(&self) -> f64 {
+        self.robust_accuracy.unwrap_or(self.clean_accuracy)
+    }
+}
+
+/// What ends a training before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Accuracy against PGD fell at once while the training attack's did not (Wong et al. 2020): the weights of the epoch before are kept.
+    CatastrophicOverfitting,
+    /// The validation has not got better for as many epochs as `patience` says: the best weights are kept.
+    NoLongerBetter,
+}
+
+impl Event {
+    /// In words, for the line of its epoch.
+    pub fn words(self) -> &'static str {
+        match self {
+            Event::CatastrophicOverfitting => "catastrophic overfitting: stopped, the weights of the epoch before are kept",
+            Event::NoLongerBetter => "no longer better on the validation split: stopped, the best weights are kept",
+        }
+    }
 }

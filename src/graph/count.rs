@@ -42,7 +42,7 @@ impl Graph {
 
 /// Whether the result shares its elements with what it is made of.
 fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape { .. } | Op::Transpose { .. } | Op::Expand { .. })
+    matches!(op, Op::Reshape { .. } | Op::Transpose { .. } | Op::Expand { .. } | Op::Dropout { .. })
 }
 
 /// Whether the result takes the place of what it is made of: its gradient is known from the result alone, or needs neither.

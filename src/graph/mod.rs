@@ -8,6 +8,7 @@ mod builder;
 mod count;
 mod dim;
 mod freeze;
+pub mod interval;
 mod ops;
 mod run;
 pub mod shape;
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 pub use builder::{Builder, Conv};
 pub use freeze::freeze;
-pub use run::{Constants, Outcome, Plan, run};
+pub use run::{Constants, Mode, Outcome, Plan, Throw, run};
 pub use value::Value;
 
 /// A network: parameters, and nodes in an order in which each comes after what it reads.
@@ -113,6 +114,8 @@ pub enum Op {
     AveragePool { kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4], count_padding: bool, ceil: bool },
     /// [N, C, H, W] averaged down to [N, C, h, w] as PyTorch's adaptive pooling does.
     AdaptiveAveragePool { size: [usize; 2] },
+    /// x; in training, where draws are at hand, each element is 0 with probability `rate` and else divided by 1 - `rate`.
+    Dropout { rate: f32 },
     /// Over axes.
     Reduce { kind: Reduction, axes: Vec<usize>, keep: bool },
     /// Sides before and after, an axis each.

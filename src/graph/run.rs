@@ -1,11 +1,12 @@
 //! Runs a graph on tensors, node by node.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::ops::{apply, constants, layer};
 use super::{Binary, Graph, Node, Op, Source, Value};
 use crate::Result;
+use crate::kernel::random::{philox, unit};
 use crate::model::Weights;
 
 /// What one node keeps on the device beside its parameters: matrices of a resize, indices of a gather.
@@ -92,10 +93,52 @@ impl Plan {
     }
 }
 
-/// Runs a graph. `parameter` gives each parameter by its index, as [`Plan::is_transposed`] says; `training` lets batch norm use the
-/// statistics of the batch.
-pub fn run(plan: &Plan, parameter: impl Fn(usize) -> Value, constants: &[Constants], images: Tensor<4>, training: bool) -> Outcome {
-    let examples = images.dims()[0];
+/// Whether a run is part of a training.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// Batch norm uses its running statistics, and nothing is dropped.
+    Plain,
+    /// Batch norm uses the statistics of the batch; what dropout drops is drawn, where draws are given.
+    Training(Option<&'a Throw>),
+}
+
+/// What dropout draws with: an example loses the same elements whatever batch it is in.
+#[derive(Clone, Debug)]
+pub struct Throw {
+    /// Key of the random stream.
+    pub key: [u32; 2],
+    /// What tells an epoch's draws from another's.
+    pub epoch: u32,
+    /// What tells the runs of one step apart.
+    pub call: u32,
+    /// Stable ids of the rows.
+    pub examples: Vec<u32>,
+}
+
+impl Throw {
+    /// 0 or 1 / (1 - rate), flat, for the elements of a node's value.
+    fn mask(&self, node: usize, elements: usize, rate: f32) -> Vec<f32> {
+        let key = [self.key[0] ^ node as u32, self.key[1].wrapping_add(self.call)];
+        let kept = 1.0 / (1.0 - rate).max(f32::MIN_POSITIVE);
+        let mut mask = vec![0.0; elements];
+        let row = elements / self.examples.len().max(1);
+        for (mask, &example) in mask.chunks_mut(row.max(1)).zip(&self.examples) {
+            for (block, mask) in mask.chunks_mut(4).enumerate() {
+                let words = philox([block as u32, self.epoch, DROPOUT, example], key);
+                mask.iter_mut().zip(words).for_each(|(mask, word)| *mask = if unit(word) < rate { 0.0 } else { kept });
+            }
+        }
+        mask
+    }
+}
+
+/// Sets dropout's draws apart from others of the key.
+const DROPOUT: u32 = 0x6472_6f70;
+
+/// Runs a graph. `parameter` gives each parameter by its index, as [`Plan::is_transposed`] says.
+pub fn run(plan: &Plan, parameter: impl Fn(usize) -> Value, constants: &[Constants], images: Tensor<4>, mode: Mode) -> Outcome {
+    let (examples, device) = (images.dims()[0], images.device());
+    let training = matches!(mode, Mode::Training(_));
     let images = Value::new(images);
     let mut values: Vec<Option<Value>> = vec![None; plan.graph.nodes.len()];
     let mut moved = Vec::new();
@@ -120,6 +163,12 @@ pub fn run(plan: &Plan, parameter: impl Fn(usize) -> Value, constants: &[Constan
                     }
                 }
                 x
+            }
+            Op::Dropout { rate } if let Mode::Training(Some(throw)) = mode => {
+                let x = inputs.remove(0);
+                let sides = x.shape();
+                let mask = throw.mask(at, sides.iter().product(), rate);
+                x.multiply(Value::new(Tensor::<1>::from_data(TensorData::from(mask.as_slice()), &device)).reshape(&sides))
             }
             _ => apply(&node.op, inputs, &constants[at], examples),
         });

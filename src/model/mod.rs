@@ -17,7 +17,7 @@ mod zoo;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Throw};
 use crate::nearest::nearest;
 use crate::options::{Entry, Options};
 use crate::{Error, Result};
@@ -135,6 +135,11 @@ impl Classifier {
     /// As [`Classifier::logits`], batch norm using the statistics of these rows, and the running statistics that they move.
     pub fn training_logits(&self, inputs: Tensor<2>) -> (Tensor<2>, Moved) {
         self.network.forward_training(self.images(inputs))
+    }
+
+    /// As [`Classifier::training_logits`]; dropout drops what `throw` draws.
+    pub fn dropping_logits(&self, inputs: Tensor<2>, throw: &Throw) -> (Tensor<2>, Moved) {
+        self.network.forward_dropping(self.images(inputs), Some(throw))
     }
 
     fn images(&self, inputs: Tensor<2>) -> Tensor<4> {

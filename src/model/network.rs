@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
 use super::Weights;
 use crate::Result;
-use crate::graph::{Constants, Graph, Plan, Value, freeze, run};
+use crate::graph::{Constants, Graph, Mode, Op, Plan, Source, Throw, Value, freeze, interval, run};
 
 /// A network that runs, and that an optimiser can train.
 #[derive(Module, Debug)]
@@ -65,6 +65,43 @@ impl Stored {
 
     fn value(&self) -> Value {
         each!(self, tensor => Value::new(tensor.val()))
+    }
+
+    /// The elements in the order in which they are kept, without their gradients.
+    fn flat(&self) -> Tensor<1> {
+        each!(self, tensor => {
+            let value = tensor.val();
+            let count = value.shape().num_elements();
+            if value.is_autodiff() { value.inner().reshape([count]) } else { value.reshape([count]) }
+        })
+    }
+
+    /// The same sides with other elements, to be trained.
+    fn trained(&self, flat: Tensor<1>) -> Self {
+        macro_rules! renewed {
+            ($kind:ident, $tensor:expr) => {{
+                let value = flat.reshape($tensor.shape());
+                Self::$kind(Param::from_tensor(if $tensor.val().is_autodiff() { Tensor::from_inner(value) } else { value }))
+            }};
+        }
+        match self {
+            Self::One(tensor) => renewed!(One, tensor),
+            Self::Two(tensor) => renewed!(Two, tensor),
+            Self::Three(tensor) => renewed!(Three, tensor),
+            Self::Four(tensor) => renewed!(Four, tensor),
+            Self::Five(tensor) => renewed!(Five, tensor),
+            Self::Six(tensor) => renewed!(Six, tensor),
+            Self::Seven(tensor) => renewed!(Seven, tensor),
+            Self::Eight(tensor) => renewed!(Eight, tensor),
+        }
+    }
+
+    fn gradient(&self, gradients: &mut Gradients) -> Option<Tensor<1>> {
+        each!(self, tensor => {
+            let gradient = tensor.val().grad_remove(gradients)?;
+            let count = gradient.shape().num_elements();
+            Some(gradient.reshape([count]))
+        })
     }
 
     fn numbers(&self) -> Vec<f32> {
@@ -126,13 +163,18 @@ impl Network {
 
     /// Logits [examples, classes] of images [examples, channels, height, width].
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, false).logits
+        run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Plain).logits
     }
 
     /// As [`Network::forward`], batch norm using the statistics of this batch; also the running statistics that it moves, for
     /// [`Network::moved`].
     pub fn forward_training(&self, images: Tensor<4>) -> (Tensor<2>, Moved) {
-        let outcome = run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, true);
+        self.forward_dropping(images, None)
+    }
+
+    /// As [`Network::forward_training`]; dropout drops what `throw` draws.
+    pub fn forward_dropping(&self, images: Tensor<4>, throw: Option<&Throw>) -> (Tensor<2>, Moved) {
+        let outcome = run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Training(throw));
         (outcome.logits, outcome.moved)
     }
 
@@ -146,6 +188,57 @@ impl Network {
             }
         }
         self
+    }
+
+    /// The trained parameters in the graph's order, each flat [elements], on the plain device.
+    pub fn trained(&self) -> Vec<Tensor<1>> {
+        self.trainable().map(|at| self.tensors[at].flat()).collect()
+    }
+
+    /// The running statistics of batch norm: index of the parameter, and its value on the plain device.
+    pub fn statistics(&self) -> Moved {
+        let nodes = self.graph().nodes.iter().filter(|node| matches!(node.op, Op::BatchNorm { .. }));
+        let sources = nodes.flat_map(|node| &node.inputs[3..]);
+        let places = sources.filter_map(|source| if let Source::Parameter(at) = *source { Some(at) } else { None });
+        places.map(|at| (at, self.tensors[at].flat())).collect()
+    }
+
+    /// How many sides each trained parameter has, in the graph's order: 1 for a bias or a norm's scale.
+    pub fn trained_ranks(&self) -> Vec<usize> {
+        self.trainable().map(|at| self.graph().parameters[at].shape.len()).collect()
+    }
+
+    /// The same network with other trained parameters, as [`Network::trained`] gives them.
+    ///
+    /// # Panics
+    /// Where a parameter has another number of elements.
+    #[must_use]
+    pub fn with_trained(mut self, trained: Vec<Tensor<1>>) -> Self {
+        let places: Vec<usize> = self.trainable().collect();
+        for (at, flat) in places.into_iter().zip(trained) {
+            self.tensors[at] = self.tensors[at].trained(flat);
+        }
+        self
+    }
+
+    /// The gradients of the trained parameters, flat, in the graph's order; none for one that the loss does not depend on.
+    pub fn gradients(&self, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
+        self.trainable().map(|at| self.tensors[at].gradient(gradients)).collect()
+    }
+
+    fn trainable(&self) -> impl Iterator<Item = usize> + '_ {
+        let parameters = self.graph().parameters.iter().enumerate();
+        parameters.filter(|(_, parameter)| parameter.trained).map(|(at, _)| at)
+    }
+
+    /// Upper bounds [examples, classes] of each class's logit less the label's over all images between `lower` and `upper`
+    /// [examples, channels, height, width]; 0 for the label itself. By interval arithmetic, the last dense layer taken into the
+    /// difference (Gowal et al. 2018, section 3); batch norm by its running statistics. Gradients flow through it.
+    ///
+    /// # Panics
+    /// Where [`interval::check`] refuses the graph.
+    pub fn worst_margins(&self, lower: Tensor<4>, upper: Tensor<4>, labels: Tensor<1, Int>) -> Tensor<2> {
+        interval::worst_margins(&self.plan, |at| self.tensors[at].value(), &self.constants, [lower, upper], labels)
     }
 
     /// The weights, in PyTorch's layout.

@@ -10,6 +10,7 @@ use crate::evaluate::record::Epoch;
 
 const WIDTH: f64 = 680.0;
 const PANEL: (f64, f64) = (232.0, 180.0);
+const SUBTITLE: &str = "on the training batches as they were met, before each step; validation on examples kept apart, after each epoch";
 
 /// Loss on the left, clean and robust accuracy on the right; `None` without an epoch.
 pub fn training(view: &View, curves: &[TrainingCurve]) -> Option<Picture> {
@@ -18,21 +19,29 @@ pub fn training(view: &View, curves: &[TrainingCurve]) -> Option<Picture> {
         return None;
     }
     let mut picture = Picture::new("Training", WIDTH);
-    let mut y = heading_with(&mut picture, view, "on the training batches as they were met, before each step");
+    let mut y = heading_with(&mut picture, view, SUBTITLE);
     for curve in &curves {
         y += 14.0 + picture.paragraph((16.0, y + 14.0), &curve.defence, Type::plain(15.0).bold(), WIDTH - 32.0);
+        for (epoch, event) in curve.epochs.iter().filter_map(|point| Some((point.epoch, point.event?))) {
+            y += picture.paragraph((16.0, y + 14.0), &format!("epoch {epoch}: {}", event.words()), Type::plain(EM - 2.0), WIDTH - 32.0);
+        }
         panels(&mut picture, curve, y);
         y += PANEL.1 + 64.0;
         if let Some(last) = curve.epochs.last() {
             let robust = last.robust_accuracy.map_or(String::new(), |robust| format!(", robust accuracy {}", text::percent(robust)));
             let clean = text::percent(last.clean_accuracy);
-            let words = format!("{}: loss {:.3}, clean accuracy {clean}{robust} after epoch {}. ", curve.defence, last.loss, last.epoch);
+            let ended = last.event.map_or(String::new(), |event| format!("; {}", event.words()));
+            let words =
+                format!("{}: loss {:.3}, clean accuracy {clean}{robust} after epoch {}{ended}. ", curve.defence, last.loss, last.epoch);
             picture.description.push_str(&words);
         }
     }
     let mut entries = vec![("training loss".to_owned(), Swatch::Line(loss())), ("clean accuracy".to_owned(), Swatch::Line(clean()))];
-    if curves.iter().any(|curve| curve.epochs.iter().any(|point| point.robust_accuracy.is_some())) {
-        entries.push(("robust accuracy".to_owned(), Swatch::Line(robust())));
+    let anywhere = |value: Measure| curves.iter().any(|curve| curve.epochs.iter().any(|point| value(point).is_some()));
+    for (name, style, value) in MORE {
+        if anywhere(*value) {
+            entries.push(((*name).to_owned(), Swatch::Line(style())));
+        }
     }
     picture.height = legend(&mut picture, y, &entries) + 10.0;
     Some(picture)
@@ -48,6 +57,25 @@ fn clean() -> Style {
 
 fn robust() -> Style {
     Style::nth(1, 2.4)
+}
+
+/// A number of an epoch, where it has one.
+type Measure = fn(&Epoch) -> Option<f64>;
+
+/// A curve's name, style and numbers.
+type Kind = (&'static str, fn() -> Style, Measure);
+
+/// The curves beside the loss and the clean accuracy, where there are any.
+const MORE: &[Kind] = &[
+    ("robust accuracy", robust, |point| point.robust_accuracy),
+    ("clean accuracy, validation", || apart(clean()), |point| Some(point.validation?.clean_accuracy)),
+    ("robust accuracy, validation", || apart(robust()), |point| point.validation?.robust_accuracy),
+    ("PGD on a training batch", || Style { marker: None, ..Style::nth(2, 1.8) }, |point| point.checked_accuracy),
+];
+
+/// The same, measured on examples that were kept apart.
+fn apart(style: Style) -> Style {
+    Style { marker: None, dash: &[2.0, 4.0], ..style }
 }
 
 fn panels(picture: &mut Picture, curve: &TrainingCurve, top: f64) {
@@ -69,7 +97,9 @@ fn panels(picture: &mut Picture, curve: &TrainingCurve, top: f64) {
     right.axes(picture, &ticks, &accuracy_ticks(), "epoch", "accuracy (%)");
     plot(picture, &left, curve, loss(), |point| Some(point.loss));
     plot(picture, &right, curve, clean(), |point| Some(point.clean_accuracy));
-    plot(picture, &right, curve, robust(), |point| point.robust_accuracy);
+    for (_, style, value) in MORE {
+        plot(picture, &right, curve, style(), value);
+    }
 }
 
 fn plot(picture: &mut Picture, frame: &Frame, curve: &TrainingCurve, style: Style, value: impl Fn(&Epoch) -> Option<f64>) {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::options::{Accepts, Entry, OptionSpec, Options, Value};
 use crate::suite::data::examples;
 use crate::suite::model::model;
-use crate::suite::reader::{Field, Fields, Reader};
+use crate::suite::reader::{Field, Fields, Reader, list};
 use crate::suite::spec::{Catalogue, DataSpec, ModelSpec};
 use crate::threat::epsilon;
 
@@ -124,6 +124,7 @@ fn value(reader: &mut Reader, spec: &OptionSpec, field: &Field) -> Option<Value>
             }
         },
         Accepts::Choice(known) => reader.choice(field, "value", known).map(|name| Value::Text(name.to_string())),
+        Accepts::Names(known) => names(reader, field, known).map(Value::Names),
         Accepts::Text => reader.text(field, "text in double quotes").map(|text| Value::Text(text.to_string())),
     }
 }
@@ -145,6 +146,25 @@ fn sides(reader: &mut Reader, field: &Field, low: i64, high: i64) -> Option<Valu
         reader.mismatch(field, &format!("a whole number from {low} to {high}, or [height, width]"));
     }
     found
+}
+
+/// A list of known names, each once.
+fn names(reader: &mut Reader, field: &Field, known: &[&str]) -> Option<Vec<String>> {
+    let DeValue::Array(array) = field.value else {
+        reader.mismatch(field, &format!("a list of {}", list(known)));
+        return None;
+    };
+    let mut names: Vec<String> = Vec::new();
+    let before = reader.count();
+    for (index, value) in array.iter().enumerate() {
+        let element = Field::new(format!("element {} of {}", index + 1, field.name), value);
+        let Some(name) = reader.choice(&element, "value", known) else { continue };
+        if names.iter().any(|other| other == name) {
+            reader.mistake(element.span, format!("{} is {name:?} a second time", element.name), "name each once");
+        }
+        names.push(name.to_string());
+    }
+    (reader.count() == before).then_some(names)
 }
 
 /// A finite distance within the bounds, written as a number or as text such as "8/255".

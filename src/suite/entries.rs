@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
+use crate::defence::TRAINERS;
 use crate::options::{Entry, Options};
 use crate::suite::check::{distance, options};
 use crate::suite::model::model;
@@ -119,8 +120,14 @@ fn stack(reader: &mut Reader, field: &Field, place: &str, known: &[Entry]) -> Ve
 
 fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<TrainSpec> {
     let entry = named(reader, &mut fields, "method", "training method", known)?;
+    let (span, place, before) = (fields.span.clone(), fields.place.clone(), reader.count());
     let options = options(reader, &mut fields, entry);
+    let sound = reader.count() == before;
     fields.finish(reader);
+    let row = TRAINERS.iter().find(|row| row.entry.name == entry.name).filter(|_| sound);
+    if let Some(Err(message)) = row.map(|row| row.check(&options)) {
+        reader.mistake(span, format!("{place}: {message}"), "change or remove one of the options that disagree");
+    }
     Some(TrainSpec { method: entry.name.to_string(), options })
 }
 

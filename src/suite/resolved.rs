@@ -8,6 +8,7 @@ use super::catalogue::catalogue;
 use super::spec::{AttackSpec, Catalogue, DataSpec, Suite};
 use super::{Plan, plan, read};
 use crate::data::{self, Dataset, Request, Split};
+use crate::defence::trainer;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DataInfo;
 use crate::model::source::{Design, design};
@@ -90,7 +91,12 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
     if let Some(data) = &data {
         for defence in &suite.defences {
             match design(&defence.model, &suite.base, data.shape, data.classes) {
-                Ok(design) => designs.push(design),
+                Ok(design) => {
+                    if let Some(Err(error)) = defence.train.as_ref().map(|train| trainer(train).and_then(|row| row.fits(&design.graph))) {
+                        errors.push(error.about(&format!("defence \"{}\"", defence.name)));
+                    }
+                    designs.push(design);
+                }
                 Err(error) => errors.push(error.about(&format!("defence \"{}\"", defence.name))),
             }
         }

@@ -105,7 +105,8 @@ fn specimen(shape: [usize; 3], change: f32) -> Specimen {
 }
 
 fn training() -> Vec<TrainingCurve> {
-    let epochs = (1..=3).map(|epoch| Epoch { epoch, loss: 1.0 / epoch as f64, clean_accuracy: 0.9, robust_accuracy: Some(0.5) });
+    let epochs =
+        (1..=3).map(|epoch| Epoch { epoch, loss: 1.0 / epoch as f64, clean_accuracy: 0.9, robust_accuracy: Some(0.5), ..Epoch::default() });
     vec![TrainingCurve { defence: "pgd-trained".into(), epochs: epochs.collect() }]
 }
 
@@ -258,7 +259,7 @@ fn strange_runs_still_give_a_report() {
         );
     }
     let nowhere = TrainingCurve { defence: "untrained".into(), epochs: Vec::new() };
-    let lost = Epoch { epoch: 1, loss: f64::NAN, clean_accuracy: 0.1, robust_accuracy: None };
+    let lost = Epoch { epoch: 1, loss: f64::NAN, clean_accuracy: 0.1, ..Epoch::default() };
     let diverged = TrainingCurve { defence: "diverged".into(), epochs: vec![lost] };
     let folder = tempfile::tempdir().expect("a folder");
     let (_, plots) = report(folder.path(), &runs[4], &[], &[nowhere, diverged]);

@@ -130,7 +130,7 @@ fn last_points(subject: &Subject, positions: &[usize], norm: Norm, epsilon: f64)
     let setting = Setting { norm, classes: data.classes, shape: data.shape };
     let attack = (row("pgd").build)(&options, &setting).remove(0);
     let steps = attack.plan(epsilon as f32, 0, false).steps;
-    let inner = Inner { attack, norm, epsilon: epsilon as f32, share: 1.0 };
+    let inner = Inner { attack, norm, epsilon: epsilon as f32 };
     let key = [subject.seed as u32, (subject.seed >> 32) as u32];
     let mut points = Vec::new();
     for batch in positions.chunks(subject.slots) {

@@ -50,7 +50,7 @@ pub(super) fn matmul(a: Value, b: Value) -> Value {
 }
 
 /// With the running statistics; `rest` are scale, bias, mean and variance. x scale' + bias', so that only two passes are made over x.
-pub(super) fn batch_norm(x: Value, rest: &[Value], epsilon: f32) -> Value {
+pub(in super::super) fn batch_norm(x: Value, rest: &[Value], epsilon: f32) -> Value {
     let [scale, bias, mean, variance] = rest else { unreachable!("batch norm has five inputs") };
     let rank = x.shape().len();
     let scale = scale.clone().divide(variance.clone().plus(epsilon).sqrt());

@@ -42,6 +42,7 @@ pub(super) fn apply(op: &Op, mut inputs: Vec<Value>, constants: &Constants, exam
             pool::average(x, &pool::Average::new(*kernel, *stride, *padding, *count_padding, *ceil), constants)
         }
         Op::AdaptiveAveragePool { size } => pool::adaptive(x, *size),
+        Op::Dropout { .. } => x,
         Op::Reduce { kind, axes, keep } => reduce::reduce(x, *kind, axes, *keep),
         Op::Pad { pads, mode } => arrange::pad(x, pads, *mode),
         Op::Slice { axis, start, end, step } => arrange::slice(x, *axis, *start, *end, *step),

@@ -72,6 +72,8 @@ pub(super) fn sides(op: &Op, inputs: &[Vec<Dim>]) -> Sides {
             image(x)?;
             Ok(vec![x[0], x[1], (*height).into(), (*width).into()])
         }
+        Op::Dropout { rate } if !(0.0..=1.0).contains(rate) => Err(format!("the rate {rate} is no share")),
+        Op::Dropout { .. } => Ok(x.clone()),
         Op::Reduce { axes, keep, .. } => reduced(x, axes, *keep),
         Op::Pad { pads, mode } => padded(x, pads, *mode),
         Op::Slice { axis, start, end, step } => {

@@ -42,7 +42,7 @@ const RATE: OptionSpec = OptionSpec {
     name: "rate",
     accepts: Accepts::Number(0.0, 1.0),
     default: Some("0.5"),
-    help: "share that was dropped in training; not read",
+    help: "share of the numbers that a training step sets to 0",
 };
 
 pub(super) const CONV: LayerRow =
@@ -117,7 +117,10 @@ pub(super) const GLOBAL_AVERAGE_POOL: LayerRow =
 pub(super) const FLATTEN: LayerRow =
     row("flatten", "all sides as one row of numbers (Flatten)", &[], &[], |layer, x| layer.graph.flatten(x));
 
-pub(super) const DROPOUT: LayerRow = row("dropout", "nothing when a model is attacked (Dropout)", &[RATE], &[], |_, x| Ok(x));
+pub(super) const DROPOUT: LayerRow =
+    row("dropout", "sets numbers to 0 in training, and does nothing else (Dropout)", &[RATE], &[], |layer, x| {
+        layer.graph.node(layer.name, Op::Dropout { rate: layer.number("rate", 0.5) }, &[x])
+    });
 
 pub(super) const IDENTITY: LayerRow = row("identity", "nothing; keeps the positions of what follows (Identity)", &[], &[], |_, x| Ok(x));
 
