@@ -78,9 +78,10 @@ pub trait Attack: Send + Sync {
         0
     }
 
-    /// Draws of a random defence that a step averages over (expectation over transformations, Athalye et al. 2018).
-    fn draws(&self) -> u32 {
-        1
+    /// Draws of a random defence that a step averages over (expectation over transformations, Athalye et al. 2018); `None`: as many as
+    /// [`Oracle::throws`](crate::engine::oracle::Oracle::throws) thinks right.
+    fn draws(&self) -> Option<u32> {
+        None
     }
 
     /// Whether every step wants the gradient of the loss.

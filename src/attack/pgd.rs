@@ -48,7 +48,7 @@ pub(super) const ROW: AttackRow = AttackRow {
 struct Pgd {
     goal: Goal,
     flags: u32,
-    draws: u32,
+    draws: Option<u32>,
     steps: u32,
     step: StepSize,
     random_start: bool,
@@ -91,7 +91,7 @@ impl Attack for Pgd {
         if self.random_start { self.restarts } else { 1 }
     }
 
-    fn draws(&self) -> u32 {
+    fn draws(&self) -> Option<u32> {
         self.draws
     }
 

@@ -18,7 +18,7 @@ use crate::threat::Norm;
 pub use craft::craft;
 pub use prepare::{Prepared, Workshop, prepare};
 pub use training::{Progress, Trainee, train};
-pub use wrapper::{WRAPPERS, Wrapper, WrapperRow, stack};
+pub use wrapper::{Backward, Thresholds, WRAPPERS, Wrapper, WrapperRow, calibrate, naive, stack};
 
 /// The attack inside a training loop.
 pub struct Inner {

@@ -6,10 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytemuck::Zeroable;
 
+use super::aim::Aim;
+use super::base::mean;
 use super::chain::{Chain, End, NextRow, Word};
 use super::draw::{Draw, DrawRow};
 use super::judge::{Claim, Judge, Judgement, under};
 use super::oracle::{Oracle, read_matrix, read_words};
+use super::pass::Answer;
 use super::slots::Slots;
 use crate::Result;
 use crate::attack::{Attack, RowPlan};
@@ -187,7 +190,7 @@ impl Drive<'_> {
 
     /// Throws that a step averages over.
     fn throws(&self, part: usize) -> u32 {
-        if self.oracle.is_random() { self.parts[part].draws() } else { 1 }
+        self.oracle.throws(self.parts[part].draws(), self.parts[part].uses_gradients())
     }
 }
 
@@ -300,6 +303,7 @@ impl Loop<'_, '_> {
         let Drive { oracle, .. } = *self.drive;
         let attack = &*self.drive.parts[self.part];
         let draws = self.draws();
+        let aim = self.aim();
         let throws = draws.len();
         let work = (self.drive.slots * throws) as u64;
         let slots = &mut self.slots;
@@ -309,16 +313,26 @@ impl Loop<'_, '_> {
         if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
             return false;
         }
+        let random = oracle.is_random();
+        let shown = |answers: &[Answer]| match &aim {
+            Some(aim) => aim.shown(answers, oracle.polls(), random),
+            None => mean(&answers.iter().map(|answer| answer.logits.clone()).collect::<Vec<_>>()),
+        };
         let gradient = if attack.uses_gradients() {
             self.effort.backwards += work;
             let (rows, state) = (slots.rows.clone(), &mut slots.state);
-            Some(oracle.gradient(slots.x.clone(), &draws, |logits| {
-                *state = kernel::flags(mean(logits), rows.clone(), state.clone(), true);
-                logits.iter().map(|logits| kernel::loss_gradient(logits.clone(), rows.clone(), state.clone())).collect()
+            Some(oracle.descend(slots.x.clone(), &draws, |answers| {
+                *state = kernel::flags(shown(answers), rows.clone(), state.clone(), true);
+                let slope = |logits| kernel::loss_gradient(logits, rows.clone(), state.clone());
+                let one = |answer: &Answer| match &aim {
+                    Some(aim) => aim.pull(answer, slope(aim.logits(answer))),
+                    None => (slope(answer.logits.clone()), None),
+                };
+                answers.iter().map(one).collect()
             }))
         } else {
-            let logits: Vec<Tensor<2>> = draws.iter().map(|draw| oracle.logits(slots.x.clone(), draw)).collect();
-            slots.state = kernel::flags(mean(&logits), slots.rows.clone(), slots.state.clone(), false);
+            let answers = oracle.answers(slots.x.clone(), &draws);
+            slots.state = kernel::flags(shown(&answers), slots.rows.clone(), slots.state.clone(), false);
             None
         };
         catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
@@ -327,9 +341,6 @@ impl Loop<'_, '_> {
     /// The throws of a step, and the seats' next step.
     fn draws(&mut self) -> Vec<Draw> {
         let throws = self.drive.throws(self.part);
-        if !self.drive.oracle.is_random() {
-            return vec![Draw::none(self.drive.slots)];
-        }
         let row = |seat: &mut Option<Seat>| {
             seat.as_mut().map_or(DrawRow::default(), |seat| {
                 seat.steps += 1;
@@ -337,8 +348,18 @@ impl Loop<'_, '_> {
                 DrawRow { key, example, attempt: restart, step: seat.steps }
             })
         };
-        let rows: Vec<DrawRow> = self.seats.iter_mut().map(row).collect();
-        (0..throws).map(|number| Draw { rows: rows.clone(), number }).collect()
+        let draw = Draw::of(self.seats.iter_mut().map(row).collect());
+        (0..throws).map(|number| Draw { number, ..draw.clone() }).collect()
+    }
+
+    /// What counts as success, where the logits do not say it all and the attack knows.
+    fn aim(&self) -> Option<Aim> {
+        let oracle = self.drive.oracle;
+        let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
+        let row = |seat: &Option<Seat>| {
+            seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps))
+        };
+        wanted.then(|| Aim::new(&self.seats.iter().map(row).collect::<Vec<_>>(), oracle.classes(), oracle.device()))
     }
 
     /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
@@ -435,10 +456,4 @@ impl Loop<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// The mean of the throws' logits.
-fn mean(logits: &[Tensor<2>]) -> Tensor<2> {
-    let sum = logits.iter().cloned().reduce(|sum, logits| sum + logits).expect("there is a throw at least");
-    if logits.len() == 1 { sum } else { sum / logits.len() as f32 }
 }

@@ -82,10 +82,17 @@ pub struct DefenceInfo {
     pub parameters: usize,
     /// Content hash of the weights.
     pub weights: String,
+    /// Whether attacks knew the defence; where they did not (`adaptive = false`), its numbers say little of its robustness.
+    #[serde(default = "yes")]
+    pub adaptive: bool,
     /// Share of the examples that are classified rightly without an attack.
     pub clean_accuracy: f64,
     /// 95 % Wilson interval of it.
     pub ci95: [f64; 2],
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One attack at one epsilon against one defence.

@@ -116,8 +116,8 @@ fn trainable(
     if train_data.is_some() || source.splits.contains(&"train") {
         return;
     }
-    if let Some((defence, span)) = defences.iter().find(|(defence, _)| defence.train.is_some()) {
-        let message = format!("defence `{}` is trained, but the source {:?} has no split \"train\"", defence.name, data.source);
+    if let Some((defence, span)) = defences.iter().find(|(defence, _)| defence.wants_training_examples()) {
+        let message = format!("defence `{}` needs training examples, but the source {:?} has no split \"train\"", defence.name, data.source);
         reader.mistake(span.clone(), message, "say with [data.train] (source, split, ...) where training examples come from");
     }
 }

@@ -173,7 +173,7 @@ impl Subject<'_> {
     pub(super) fn draw(&self, positions: &[usize], round: u32) -> Draw {
         let key = [self.seed as u32, (self.seed >> 32) as u32];
         let row = |&at: &usize| DrawRow { key, example: self.data.ids[at], attempt: CHECKING, step: round };
-        Draw { rows: positions.iter().map(row).collect(), number: 0 }
+        Draw::of(positions.iter().map(row).collect())
     }
 
     /// Logits of points [positions, features] that stand for the examples at positions, row-major, as many at once as the device takes.
