@@ -14,6 +14,7 @@ mod noise;
 mod pgd;
 mod square;
 pub(crate) mod step;
+mod transfer;
 
 use burn::tensor::Tensor;
 
@@ -23,6 +24,7 @@ use crate::threat::Norm;
 
 pub use goal::{Goal, Target};
 pub use step::StepSize;
+pub use transfer::SURROGATE;
 
 /// The parameters of a row that depend on the attack, the epsilon and the attempt alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -84,6 +86,11 @@ pub trait Attack: Send + Sync {
         None
     }
 
+    /// The defence that points are crafted on, where that is not the one that is judged; every row's last point is then judged.
+    fn surrogate(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether every step wants the gradient of the loss.
     fn uses_gradients(&self) -> bool {
         true
@@ -132,7 +139,7 @@ pub struct AttackRow {
 }
 
 /// Every attack.
-pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, autoattack::ROW];
+pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, transfer::ROW, autoattack::ROW];
 
 /// The `count` classes with the largest logits but the label, largest first; the first of equal ones comes first.
 pub fn largest_others(label: u32, logits: &[f32], count: usize) -> Vec<u32> {

@@ -72,6 +72,8 @@ pub fn send(data: &Dataset, device: &Device) -> Tensor<2> {
 pub struct Drive<'a> {
     /// The defence.
     pub oracle: &'a Oracle,
+    /// The defence that attacks step on, where that is another one.
+    pub surrogate: Option<&'a Oracle>,
     /// The examples, as [`send`] gives them.
     pub data: &'a Tensor<2>,
     /// The attack's parts: each runs on what those before it left standing.
@@ -188,9 +190,14 @@ impl Drive<'_> {
         }
     }
 
+    /// The defence that attacks step on.
+    fn stepped(&self) -> &Oracle {
+        self.surrogate.unwrap_or(self.oracle)
+    }
+
     /// Throws that a step averages over.
     fn throws(&self, part: usize) -> u32 {
-        self.oracle.throws(self.parts[part].draws(), self.parts[part].uses_gradients())
+        self.stepped().throws(self.parts[part].draws(), self.parts[part].uses_gradients())
     }
 }
 
@@ -300,7 +307,7 @@ impl Loop<'_, '_> {
 
     /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
     fn step(&mut self) -> bool {
-        let Drive { oracle, .. } = *self.drive;
+        let oracle = self.drive.stepped();
         let attack = &*self.drive.parts[self.part];
         let draws = self.draws();
         let aim = self.aim();
@@ -354,7 +361,7 @@ impl Loop<'_, '_> {
 
     /// What counts as success, where the logits do not say it all and the attack knows.
     fn aim(&self) -> Option<Aim> {
-        let oracle = self.drive.oracle;
+        let oracle = self.drive.stepped();
         let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
         let row = |seat: &Option<Seat>| {
             seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps))
@@ -365,12 +372,14 @@ impl Loop<'_, '_> {
     /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
     fn leave(&mut self, sound: bool) -> Result<()> {
         let states: Vec<State> = read_words(self.slots.state.clone())?;
+        let crafted = self.drive.surrogate.is_some();
         let status = |slot: usize, seat: &Seat| {
             let state = states[slot];
             if !sound {
                 FAILED
             } else if state.generation == seat.parameters.generation {
-                state.status
+                // What the surrogate withstood may still break the defence.
+                if crafted && state.status == SURVIVED { BROKEN } else { state.status }
             } else {
                 RUNNING
             }
@@ -383,7 +392,7 @@ impl Loop<'_, '_> {
         let throws = self.drive.throws(self.part);
         let attack = &*self.drive.parts[self.part];
         let candidates = attack.candidates(&self.slots);
-        let broken = |slot: usize| sound && states[slot].status == BROKEN;
+        let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
         let distances = if ended.iter().any(|&slot| broken(slot)) {
             read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
         } else {

@@ -201,10 +201,10 @@ fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<Tra
     Some(TrainSpec { method: entry.name.to_string(), options })
 }
 
-/// The attacks that can be read; a name twice is a mistake, and so is an attack that works under none of the threats.
-pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threat], catalogue: &Catalogue) -> Vec<AttackSpec> {
+/// The attacks that can be read, with the place of each; a name twice is a mistake, and so is an attack that works under none of the threats.
+pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threat], catalogue: &Catalogue) -> Vec<(AttackSpec, Range<usize>)> {
     let entries: Vec<Entry> = catalogue.attacks.iter().map(|attack| attack.entry).collect();
-    let mut attacks: Vec<AttackSpec> = Vec::new();
+    let mut attacks: Vec<(AttackSpec, Range<usize>)> = Vec::new();
     for mut fields in tables {
         let given = fields.take("name");
         let span = given.as_ref().map_or(fields.span.clone(), |field| field.span.clone());
@@ -217,12 +217,13 @@ pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threa
         let kind = entry.entry.name.to_string();
         let name = name.unwrap_or_else(|| kind.clone());
         fields.place = format!("attack `{name}`");
-        if attacks.iter().any(|attack| attack.name == name) {
+        if attacks.iter().any(|(attack, _)| attack.name == name) {
             let help = format!("tell them apart: add name = \"{name}-2\" to this one");
             reader.mistake(span, format!("a second attack with the name {name:?}"), help);
         }
+        let place = fields.span.clone();
         let options = attack_options(reader, fields, entry, threats);
-        attacks.push(AttackSpec { name, kind, options });
+        attacks.push((AttackSpec { name, kind, options }, place));
     }
     attacks
 }

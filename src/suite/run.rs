@@ -9,6 +9,7 @@ use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker};
 use super::series;
 use super::stations::{Station, refuse_foreign, stations};
+use crate::attack::SURROGATE;
 use crate::defence::{self, Prepared, Progress, Thresholds, Workshop, prepare};
 use crate::engine::base::{Base, Combine};
 use crate::device;
@@ -125,9 +126,9 @@ fn carry_out(
     let run = Run { resolved, store, stations, observer };
     let prepared = run.prepare(cache)?;
     let mut met = Vec::new();
-    for (spec, prepared) in run.resolved.suite.defences.iter().zip(&prepared) {
-        let clean = run.meet(spec, prepared)?;
-        run.attack(spec, prepared, &clean)?;
+    for (at, spec) in run.resolved.suite.defences.iter().enumerate() {
+        let clean = run.meet(spec, &prepared[at])?;
+        run.attack(at, &prepared, &clean)?;
         met.push(clean);
     }
     if !harden {
@@ -137,8 +138,8 @@ fn carry_out(
     extend(resolved, &additions);
     keep_layout(store, resolved)?;
     let run = Run { resolved, store, stations, observer };
-    for ((spec, prepared), clean) in run.resolved.suite.defences.iter().zip(&prepared).zip(&met) {
-        run.attack(spec, prepared, clean)?;
+    for (at, clean) in met.iter().enumerate() {
+        run.attack(at, &prepared, clean)?;
     }
     Ok(())
 }
@@ -211,9 +212,13 @@ impl Run<'_> {
         Ok(clean)
     }
 
-    /// Runs what is left of a defence's series, and its checks.
-    fn attack(&self, spec: &super::DefenceSpec, prepared: &Made, clean: &[CleanDecision]) -> Result<()> {
+    /// Runs what is left of the series of the defence at a place, and its checks.
+    fn attack(&self, at: usize, everyone: &[Made], clean: &[CleanDecision]) -> Result<()> {
+        let defences = &self.resolved.suite.defences;
+        let (spec, prepared) = (&defences[at], &everyone[at]);
         for key in self.resolved.series().iter().filter(|key| key.defence == spec.name) {
+            let named = self.resolved.attack(key).options.text(SURROGATE);
+            let surrogate = named.and_then(|name| defences.iter().zip(everyone).find(|(other, _)| other.name == name));
             let workers: Vec<Worker> = self
                 .stations
                 .iter()
@@ -221,6 +226,7 @@ impl Run<'_> {
                 .map(|station| Worker {
                     info: &station.info,
                     oracle: on(spec, prepared, station),
+                    surrogate: surrogate.map(|(other, made)| on(other, made, station)),
                     data: &station.data,
                     cadence: station.cadence,
                 })

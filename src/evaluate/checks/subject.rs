@@ -28,6 +28,8 @@ pub enum Family {
     Score,
     /// Draws without any search.
     Noise,
+    /// Gradients of another defence.
+    Transfer,
     /// Parts of several families, whose breaks are not told apart.
     Mixed,
 }
@@ -64,6 +66,9 @@ impl Attacked {
 
     pub(super) fn family(&self, data: &Dataset) -> Family {
         let parts = self.parts(data);
+        if parts.iter().any(|part| part.surrogate().is_some()) {
+            return Family::Transfer;
+        }
         match parts.iter().filter(|part| part.uses_gradients()).count() {
             0 if self.kind == "noise" => Family::Noise,
             0 => Family::Score,
