@@ -43,7 +43,7 @@ fn busy(kernel: &Kernel, shape: Shape, device: &Device) -> Vec<Value> {
     let state = State { generation: if fresh { 1 } else { generation }, step: 2, improved: 1, ..State::default() };
     let busy = |(binding, value): (&Binding, Value)| match binding.element {
         Element::Float => value,
-        Element::Word if binding.name == "notes" => value,
+        Element::Word if ["notes", "draws"].contains(&binding.name) => value,
         Element::Word => words::upload(&(0..shape.rows as i32).map(|slot| slot / 2).collect::<Vec<_>>(), device).into(),
         Element::Row => words::upload(&vec![row; shape.rows], device).into(),
         Element::State => words::upload(&vec![state; shape.rows], device).into(),

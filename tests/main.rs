@@ -71,6 +71,8 @@ mod suite;
 mod training;
 #[path = "promises/weights.rs"]
 mod weights;
+#[path = "promises/wrappers.rs"]
+mod wrappers;
 
 /// A test.
 pub struct Promise {
@@ -109,6 +111,7 @@ fn main() {
         ("suite", suite::tests()),
         ("training", training::tests()),
         ("weights", weights::tests()),
+        ("wrappers", wrappers::tests()),
     ];
     let trials = modules.into_iter().flat_map(|(module, tests)| tests.into_iter().map(move |test| (module, test))).map(|(module, test)| {
         // A test that names its own module path keeps it, so that it can be run alone by that name.

@@ -78,7 +78,7 @@ pub(super) struct Apgd {
     rho: f32,
     /// 1, or 3 with larger epsilons first.
     stages: u32,
-    draws: u32,
+    draws: Option<u32>,
 }
 
 /// Places of [`Slots::planes`].
@@ -102,25 +102,25 @@ impl Apgd {
         }
     }
 
-    fn untargeted(setting: &Setting, steps: u32, restarts: u32, eot: u32) -> Self {
+    fn untargeted(setting: &Setting, steps: u32, restarts: u32, eot: Option<u32>) -> Self {
         let stages = if setting.norm == Norm::L1 { 3 } else { 1 };
         Self { goal: Goal::Untargeted, flags: 0, norm: setting.norm, targets: 0, restarts, steps, rho: 0.75, stages, draws: eot }
     }
 
-    /// APGD-CE; `eot` draws of a random defence a step.
-    pub(super) fn cross_entropy(setting: &Setting, steps: u32, restarts: u32, eot: u32) -> Self {
+    /// APGD-CE; `eot` draws of a random defence a step, or as many as the engine thinks right.
+    pub(super) fn cross_entropy(setting: &Setting, steps: u32, restarts: u32, eot: Option<u32>) -> Self {
         Self::untargeted(setting, steps, restarts, eot)
     }
 
     /// APGD-DLR; on the margin where there are fewer than three classes.
-    pub(super) fn dlr(setting: &Setting, steps: u32, restarts: u32, eot: u32) -> Self {
+    pub(super) fn dlr(setting: &Setting, steps: u32, restarts: u32, eot: Option<u32>) -> Self {
         Self { flags: DLR, ..Self::untargeted(setting, steps, restarts, eot) }
     }
 
     /// APGD-T, on as many targets as there are other classes at most; on the margin where there are fewer than four classes.
     pub(super) fn targeted(setting: &Setting, targets: u32, steps: u32, restarts: u32) -> Self {
         let targets = targets.min(setting.classes as u32 - 1);
-        Self { flags: DLR | TOWARDS, targets, ..Self::untargeted(setting, steps, restarts, 1) }
+        Self { flags: DLR | TOWARDS, targets, ..Self::untargeted(setting, steps, restarts, None) }
     }
 
     /// Two stages end with a step that projects.
@@ -159,7 +159,7 @@ impl Attack for Apgd {
         if self.norm == Norm::L1 { 2 } else { 3 }
     }
 
-    fn draws(&self) -> u32 {
+    fn draws(&self) -> Option<u32> {
         self.draws
     }
 

@@ -55,18 +55,18 @@ fn build(options: &Options, setting: &Setting) -> Parts {
     let (ce_restarts, dlr_targets) = if setting.norm == Norm::L1 { (RESTARTS_L1, TARGETS_L1.min(others)) } else { (1, targets) };
     let parts: Vec<Box<dyn Attack>> = match options.text("version") {
         Some("rand") => {
-            vec![Box::new(Apgd::cross_entropy(setting, STEPS, 1, DRAWS)), Box::new(Apgd::dlr(setting, STEPS, 1, DRAWS))]
+            vec![Box::new(Apgd::cross_entropy(setting, STEPS, 1, Some(DRAWS))), Box::new(Apgd::dlr(setting, STEPS, 1, Some(DRAWS)))]
         }
         Some("plus") => vec![
-            Box::new(Apgd::cross_entropy(setting, STEPS, RESTARTS_PLUS, 1)),
-            Box::new(Apgd::dlr(setting, STEPS, RESTARTS_PLUS, 1)),
+            Box::new(Apgd::cross_entropy(setting, STEPS, RESTARTS_PLUS, None)),
+            Box::new(Apgd::dlr(setting, STEPS, RESTARTS_PLUS, None)),
             Box::new(Fab::targeted(setting, targets, STEPS, RESTARTS_PLUS)),
             Box::new(Square::new(setting, QUERIES, 1)),
             Box::new(Apgd::targeted(setting, targets, STEPS, 1)),
             Box::new(Fab::targeted(setting, targets, STEPS, 1)),
         ],
         _ => vec![
-            Box::new(Apgd::cross_entropy(setting, STEPS, ce_restarts, 1)),
+            Box::new(Apgd::cross_entropy(setting, STEPS, ce_restarts, None)),
             Box::new(Apgd::targeted(setting, dlr_targets, STEPS, 1)),
             Box::new(Fab::targeted(setting, targets, STEPS, 1)),
             Box::new(Square::new(setting, QUERIES, 1)),

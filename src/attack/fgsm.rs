@@ -31,7 +31,7 @@ pub(super) struct Fgsm {
     /// Loss and goal, as in [`crate::kernel::row`].
     pub(super) flags: u32,
     /// Draws that the gradient is averaged over.
-    pub(super) draws: u32,
+    pub(super) draws: Option<u32>,
 }
 
 impl Fgsm {
@@ -50,7 +50,7 @@ impl Attack for Fgsm {
         RowPlan { step_size: epsilon, steps, start, flags: self.flags | LAST, ..RowPlan::default() }
     }
 
-    fn draws(&self) -> u32 {
+    fn draws(&self) -> Option<u32> {
         self.draws
     }
 

@@ -36,7 +36,7 @@ pub(super) const ROW: AttackRow = AttackRow {
 struct MiFgsm {
     goal: Goal,
     flags: u32,
-    draws: u32,
+    draws: Option<u32>,
     steps: u32,
     step: StepSize,
     decay: f32,
@@ -72,7 +72,7 @@ impl Attack for MiFgsm {
         }
     }
 
-    fn draws(&self) -> u32 {
+    fn draws(&self) -> Option<u32> {
         self.draws
     }
 

@@ -14,6 +14,7 @@ mod noise;
 mod pgd;
 mod square;
 pub(crate) mod step;
+mod transfer;
 
 use burn::tensor::Tensor;
 
@@ -23,6 +24,7 @@ use crate::threat::Norm;
 
 pub use goal::{Goal, Target};
 pub use step::StepSize;
+pub use transfer::SURROGATE;
 
 /// The parameters of a row that depend on the attack, the epsilon and the attempt alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -78,9 +80,15 @@ pub trait Attack: Send + Sync {
         0
     }
 
-    /// Draws of a random defence that a step averages over (expectation over transformations, Athalye et al. 2018).
-    fn draws(&self) -> u32 {
-        1
+    /// Draws of a random defence that a step averages over (expectation over transformations, Athalye et al. 2018); `None`: as many as
+    /// [`Oracle::throws`](crate::engine::oracle::Oracle::throws) thinks right.
+    fn draws(&self) -> Option<u32> {
+        None
+    }
+
+    /// The defence that points are crafted on, where that is not the one that is judged; every row's last point is then judged.
+    fn surrogate(&self) -> Option<&str> {
+        None
     }
 
     /// Whether every step wants the gradient of the loss.
@@ -131,7 +139,7 @@ pub struct AttackRow {
 }
 
 /// Every attack.
-pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, autoattack::ROW];
+pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, transfer::ROW, autoattack::ROW];
 
 /// The `count` classes with the largest logits but the label, largest first; the first of equal ones comes first.
 pub fn largest_others(label: u32, logits: &[f32], count: usize) -> Vec<u32> {

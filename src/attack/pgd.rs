@@ -45,10 +45,10 @@ pub(super) const ROW: AttackRow = AttackRow {
     build: |options, _| vec![Box::new(Pgd::new(options))],
 };
 
-struct Pgd {
+pub(super) struct Pgd {
     goal: Goal,
     flags: u32,
-    draws: u32,
+    draws: Option<u32>,
     steps: u32,
     step: StepSize,
     random_start: bool,
@@ -56,7 +56,7 @@ struct Pgd {
 }
 
 impl Pgd {
-    fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let steps = options.integer("steps").unwrap_or(40) as u32;
         let last = if options.text("stop") == Some("last") { LAST } else { 0 };
         Self {
@@ -91,7 +91,7 @@ impl Attack for Pgd {
         if self.random_start { self.restarts } else { 1 }
     }
 
-    fn draws(&self) -> u32 {
+    fn draws(&self) -> Option<u32> {
         self.draws
     }
 

@@ -52,10 +52,10 @@ pub(crate) const EOT: OptionSpec = OptionSpec {
     name: "eot",
     accepts: Accepts::Integer(1, 10_000),
     default: None,
-    help: "draws of a random defence that a gradient is averaged over (Athalye et al. 2018); 1 unless given",
+    help: "draws of a random defence that a step averages over (Athalye et al. 2018); by default 10, and 1 where the defence is not adaptive",
 };
 
 /// The draws that the options ask for.
-pub(crate) fn draws(options: &Options) -> u32 {
-    options.integer("eot").unwrap_or(1) as u32
+pub(crate) fn draws(options: &Options) -> Option<u32> {
+    options.integer("eot").map(|draws| draws as u32)
 }

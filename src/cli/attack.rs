@@ -202,7 +202,10 @@ fn break_it(
     chain.ranks = attack::largest_others(label, &decision.logits, ranks as usize);
     let mut feed = One { chain: Some(chain), point: None, outcomes: None };
     let sent = send(&data, oracle.device());
-    Drive { oracle, data: &sent, parts: &parts, norm, key, slots: 1, cadence: 1 }.run(&mut feed)?;
+    if parts.iter().any(|part| part.surrogate().is_some()) {
+        return Err(Error::input("--attack transfer crafts on another defence, and here is one alone").help("use it in a suite, or take pgd"));
+    }
+    Drive { oracle, surrogate: None, data: &sent, parts: &parts, norm, key, slots: 1, cadence: 1 }.run(&mut feed)?;
     let outcome = feed.outcomes.expect("a drive finishes what it takes").outcomes[0];
     if outcome.verdict == Verdict::Failed {
         return Err(Error::data("the attack met a number that is not finite").help("check the model's weights and its normalisation"));

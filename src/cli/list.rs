@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             })
             .collect(),
         What::Models => MODELS.iter().map(|row| describe(&row.entry, "")).collect(),
-        What::Wrappers => WRAPPERS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Wrappers => WRAPPERS.iter().map(|row| describe(&row.entry, &format!(" [backward: {}]", row.backward))).collect(),
         What::Layers => LAYERS
             .iter()
             .map(|row| {

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::Result;
 use crate::evaluate::checks::Addition;
 use crate::evaluate::results::{Check, Results};
+use crate::report::labels::labelled;
 use crate::report::text::distance;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
@@ -75,6 +76,7 @@ pub fn as_json(results: &Results) -> String {
 
 /// The worst cases and the cells as tables, and what the checks say.
 pub fn as_text(results: &Results, folder: &Path) -> String {
+    let results = &*labelled(results);
     let mut text = String::new();
     let mut norms: Vec<Norm> = results.cells.iter().map(|cell| cell.norm).collect();
     norms.dedup();
@@ -116,6 +118,7 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
         }
         table(&lines, &mut text);
     }
+    apparent(results, &mut text);
     text.push('\n');
     checks(results, &mut text);
     let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
@@ -126,6 +129,20 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
         folder.join("report.html").display()
     ));
     text
+}
+
+/// Both numbers of each defence that attacks know and do not know.
+fn apparent(results: &Results, text: &mut String) {
+    if results.apparent_gains.is_empty() {
+        return;
+    }
+    text.push_str("\ngains that are only apparent: worst case, %, before attacks that do not know the defence, and that do\n");
+    let mut lines = vec![["defence", "norm", "epsilon", "unknown", "known", "gain"].map(str::to_owned).to_vec()];
+    lines.extend(results.apparent_gains.iter().map(|gain| {
+        let [unknown, known] = [gain.unknown_accuracy, gain.robust_accuracy].map(|share| format!("{:.1}", 100.0 * share));
+        vec![gain.defence.clone(), gain.norm.name().into(), distance(gain.epsilon), unknown, known, format!("{:+.1}", 100.0 * gain.gain)]
+    }));
+    table(&lines, text);
 }
 
 /// Columns that a line of the checks takes at most.

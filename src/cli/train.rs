@@ -50,8 +50,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Workshop { cache: &arguments.weights, device: &handle.device, device_name: &handle.info.name, data: resolved.train.as_ref() };
     let lines = Lines::new(arguments.quiet);
     let wanted = |name: &str| arguments.defence.as_ref().is_none_or(|defence| defence == name);
-    for (spec, design) in resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(&spec.name)) {
-        let prepared = prepare(spec, design, &workshop, &mut |progress| {
+    let chosen = resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(&spec.name));
+    for (spec, design) in chosen.flat_map(|(spec, designs)| spec.members().into_iter().zip(designs)) {
+        let prepared = prepare(&spec, design, &workshop, &mut |progress| {
             lines.training(&spec.name, &progress);
             check_interrupt()
         })?;

@@ -16,7 +16,7 @@ pub use prepare::{Prepared, Workshop, prepare};
 pub use trainer::TRAINERS;
 pub use training::awp::perturbation;
 pub use training::{Inner, Progress, Trainee, craft, loss, train, train_kept};
-pub use wrapper::{WRAPPERS, Wrapper, WrapperRow, stack};
+pub use wrapper::{Backward, Thresholds, WRAPPERS, Wrapper, WrapperRow, calibrate, naive, stack};
 
 /// A row of [`TRAINERS`].
 pub struct TrainerRow {

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use super::decide::{self, Decision};
 use super::draw::{Draw, DrawRow};
-use super::oracle::{Oracle, read_matrix};
+use super::oracle::Oracle;
 use crate::Result;
 use crate::data::Dataset;
 use crate::kernel;
@@ -36,8 +37,6 @@ impl CleanDecision {
 /// A device that stops answering.
 pub fn decide(oracle: &Oracle, data: &Dataset, sent: &Tensor<2>, slots: usize, seed: u64) -> Result<Vec<CleanDecision>> {
     let [examples, features] = sent.dims();
-    let classes = oracle.classes();
-    let draws = oracle.draws();
     let key = [seed as u32, (seed >> 32) as u32];
     let mut decisions = Vec::with_capacity(examples);
     for first in (0..examples).step_by(slots) {
@@ -49,30 +48,13 @@ pub fn decide(oracle: &Oracle, data: &Dataset, sent: &Tensor<2>, slots: usize, s
         for (row, id) in draw.rows.iter_mut().zip(&data.ids[first..first + held]) {
             *row = DrawRow { key, example: *id, ..DrawRow::default() };
         }
-        let mut votes = vec![vec![0u32; classes]; held];
-        let mut rejections = vec![0u32; held];
-        let mut sums = vec![vec![0.0f32; classes]; held];
-        for number in 0..draws {
-            draw.number = number;
-            let logits = oracle.logits(batch.clone(), &draw);
-            let rejected = oracle.rejections(&batch, &logits)?;
-            for (at, row) in read_matrix(logits)?.chunks(classes).take(held).enumerate() {
-                votes[at][largest(row)] += 1;
-                rejections[at] += u32::from(rejected.as_ref().is_some_and(|rejected| rejected[at]));
-                sums[at].iter_mut().zip(row).for_each(|(sum, logit)| *sum += logit);
-            }
-        }
-        decisions.extend(votes.iter().zip(rejections).zip(sums).map(|((votes, rejections), sums)| CleanDecision {
-            prediction: largest(votes) as u32,
-            failed: sums.iter().any(|logit| !logit.is_finite()),
-            rejected: 2 * rejections > draws,
-            logits: sums.iter().map(|sum| sum / draws as f32).collect(),
+        let decided = decide::decide(oracle, &batch, &draw)?.into_iter().take(held);
+        decisions.extend(decided.map(|Decision { prediction, failed, rejected, logits, .. }| CleanDecision {
+            prediction,
+            failed,
+            rejected,
+            logits,
         }));
     }
     Ok(decisions)
-}
-
-/// The first of the largest.
-fn largest<T: PartialOrd>(row: &[T]) -> usize {
-    (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
 }

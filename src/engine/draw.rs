@@ -1,12 +1,20 @@
 //! Draws of a random defence: what it throws its dice with.
 
+use burn::tensor::{Device, Int, Tensor};
+use bytemuck::{Pod, Zeroable};
+
 use crate::kernel::random::{philox, unit};
+use crate::kernel::words::upload;
 
 /// Sets a defence's draws apart from the attack's own.
 const STREAM: u32 = 0x6472_6177;
 
+/// Sets the layers of a stack apart: two of a kind draw different numbers.
+const LAYER: u32 = 0x9E37_79B9;
+
 /// The row that a draw is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct DrawRow {
     /// Key of the random stream.
     pub key: [u32; 2],
@@ -25,23 +33,46 @@ pub struct Draw {
     pub rows: Vec<DrawRow>,
     /// Which of several throws it is.
     pub number: u32,
+    /// Which layer of a stack throws, the outermost being 0.
+    pub layer: u32,
 }
 
 impl Draw {
     /// The throw of a batch of `count` rows against a defence that throws no dice.
     pub fn none(count: usize) -> Self {
-        Self { rows: vec![DrawRow::default(); count], number: 0 }
+        Self::of(vec![DrawRow::default(); count])
+    }
+
+    /// The first throw of these rows.
+    pub fn of(rows: Vec<DrawRow>) -> Self {
+        Self { rows, number: 0, layer: 0 }
+    }
+
+    /// The same throw as a layer of a stack sees it.
+    #[must_use]
+    pub fn at(&self, layer: usize) -> Self {
+        Self { layer: layer as u32, ..self.clone() }
     }
 
     /// Four words for an element of a row.
     pub fn words(&self, row: usize, element: u32) -> [u32; 4] {
-        let DrawRow { key, example, attempt, step } = self.rows[row];
-        // The step and the throw share a word's place by the key: a row has far fewer than 2^32 of each.
-        philox([element, step, attempt, example], [key[0] ^ STREAM, key[1].wrapping_add(self.number)])
+        let DrawRow { key, example, attempt, step } = self.keyed(&self.rows[row]);
+        philox([element, step, attempt, example], key)
     }
 
     /// A uniform number in [0, 1) for an element of a row.
     pub fn unit(&self, row: usize, element: u32) -> f32 {
         unit(self.words(row, element)[0])
+    }
+
+    /// The rows on a device, for kernels that draw: [`DrawRow`]s whose keys hold stream, layer and throw.
+    pub fn upload(&self, device: &Device) -> Tensor<1, Int> {
+        upload(&self.rows.iter().map(|row| self.keyed(row)).collect::<Vec<_>>(), device)
+    }
+
+    /// The throw shares a word's place with the key: there are far fewer than 2^32 of them.
+    fn keyed(&self, row: &DrawRow) -> DrawRow {
+        let [low, high] = row.key;
+        DrawRow { key: [low ^ STREAM ^ self.layer.wrapping_mul(LAYER), high.wrapping_add(self.number)], ..*row }
     }
 }

@@ -6,10 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor, TensorData};
 use bytemuck::Zeroable;
 
+use super::aim::Aim;
+use super::base::mean;
 use super::chain::{Chain, End, NextRow, Word};
 use super::draw::{Draw, DrawRow};
 use super::judge::{Claim, Judge, Judgement, under};
 use super::oracle::{Oracle, read_matrix, read_words};
+use super::pass::Answer;
 use super::slots::Slots;
 use crate::Result;
 use crate::attack::{Attack, RowPlan};
@@ -69,6 +72,8 @@ pub fn send(data: &Dataset, device: &Device) -> Tensor<2> {
 pub struct Drive<'a> {
     /// The defence.
     pub oracle: &'a Oracle,
+    /// The defence that attacks step on, where that is another one.
+    pub surrogate: Option<&'a Oracle>,
     /// The examples, as [`send`] gives them.
     pub data: &'a Tensor<2>,
     /// The attack's parts: each runs on what those before it left standing.
@@ -185,9 +190,14 @@ impl Drive<'_> {
         }
     }
 
+    /// The defence that attacks step on.
+    fn stepped(&self) -> &Oracle {
+        self.surrogate.unwrap_or(self.oracle)
+    }
+
     /// Throws that a step averages over.
     fn throws(&self, part: usize) -> u32 {
-        if self.oracle.is_random() { self.parts[part].draws() } else { 1 }
+        self.stepped().throws(self.parts[part].draws(), self.parts[part].uses_gradients())
     }
 }
 
@@ -297,9 +307,10 @@ impl Loop<'_, '_> {
 
     /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
     fn step(&mut self) -> bool {
-        let Drive { oracle, .. } = *self.drive;
+        let oracle = self.drive.stepped();
         let attack = &*self.drive.parts[self.part];
         let draws = self.draws();
+        let aim = self.aim();
         let throws = draws.len();
         let work = (self.drive.slots * throws) as u64;
         let slots = &mut self.slots;
@@ -309,16 +320,26 @@ impl Loop<'_, '_> {
         if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
             return false;
         }
+        let random = oracle.is_random();
+        let shown = |answers: &[Answer]| match &aim {
+            Some(aim) => aim.shown(answers, oracle.polls(), random),
+            None => mean(&answers.iter().map(|answer| answer.logits.clone()).collect::<Vec<_>>()),
+        };
         let gradient = if attack.uses_gradients() {
             self.effort.backwards += work;
             let (rows, state) = (slots.rows.clone(), &mut slots.state);
-            Some(oracle.gradient(slots.x.clone(), &draws, |logits| {
-                *state = kernel::flags(mean(logits), rows.clone(), state.clone(), true);
-                logits.iter().map(|logits| kernel::loss_gradient(logits.clone(), rows.clone(), state.clone())).collect()
+            Some(oracle.descend(slots.x.clone(), &draws, |answers| {
+                *state = kernel::flags(shown(answers), rows.clone(), state.clone(), true);
+                let slope = |logits| kernel::loss_gradient(logits, rows.clone(), state.clone());
+                let one = |answer: &Answer| match &aim {
+                    Some(aim) => aim.pull(answer, slope(aim.logits(answer))),
+                    None => (slope(answer.logits.clone()), None),
+                };
+                answers.iter().map(one).collect()
             }))
         } else {
-            let logits: Vec<Tensor<2>> = draws.iter().map(|draw| oracle.logits(slots.x.clone(), draw)).collect();
-            slots.state = kernel::flags(mean(&logits), slots.rows.clone(), slots.state.clone(), false);
+            let answers = oracle.answers(slots.x.clone(), &draws);
+            slots.state = kernel::flags(shown(&answers), slots.rows.clone(), slots.state.clone(), false);
             None
         };
         catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
@@ -327,9 +348,6 @@ impl Loop<'_, '_> {
     /// The throws of a step, and the seats' next step.
     fn draws(&mut self) -> Vec<Draw> {
         let throws = self.drive.throws(self.part);
-        if !self.drive.oracle.is_random() {
-            return vec![Draw::none(self.drive.slots)];
-        }
         let row = |seat: &mut Option<Seat>| {
             seat.as_mut().map_or(DrawRow::default(), |seat| {
                 seat.steps += 1;
@@ -337,19 +355,31 @@ impl Loop<'_, '_> {
                 DrawRow { key, example, attempt: restart, step: seat.steps }
             })
         };
-        let rows: Vec<DrawRow> = self.seats.iter_mut().map(row).collect();
-        (0..throws).map(|number| Draw { rows: rows.clone(), number }).collect()
+        let draw = Draw::of(self.seats.iter_mut().map(row).collect());
+        (0..throws).map(|number| Draw { number, ..draw.clone() }).collect()
+    }
+
+    /// What counts as success, where the logits do not say it all and the attack knows.
+    fn aim(&self) -> Option<Aim> {
+        let oracle = self.drive.stepped();
+        let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
+        let row = |seat: &Option<Seat>| {
+            seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps))
+        };
+        wanted.then(|| Aim::new(&self.seats.iter().map(row).collect::<Vec<_>>(), oracle.classes(), oracle.device()))
     }
 
     /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
     fn leave(&mut self, sound: bool) -> Result<()> {
         let states: Vec<State> = read_words(self.slots.state.clone())?;
+        let crafted = self.drive.surrogate.is_some();
         let status = |slot: usize, seat: &Seat| {
             let state = states[slot];
             if !sound {
                 FAILED
             } else if state.generation == seat.parameters.generation {
-                state.status
+                // What the surrogate withstood may still break the defence.
+                if crafted && state.status == SURVIVED { BROKEN } else { state.status }
             } else {
                 RUNNING
             }
@@ -362,7 +392,7 @@ impl Loop<'_, '_> {
         let throws = self.drive.throws(self.part);
         let attack = &*self.drive.parts[self.part];
         let candidates = attack.candidates(&self.slots);
-        let broken = |slot: usize| sound && states[slot].status == BROKEN;
+        let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
         let distances = if ended.iter().any(|&slot| broken(slot)) {
             read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
         } else {
@@ -435,10 +465,4 @@ impl Loop<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// The mean of the throws' logits.
-fn mean(logits: &[Tensor<2>]) -> Tensor<2> {
-    let sum = logits.iter().cloned().reduce(|sum, logits| sum + logits).expect("there is a throw at least");
-    if logits.len() == 1 { sum } else { sum / logits.len() as f32 }
 }

@@ -1,17 +1,18 @@
 //! The judge: what an attack hands in is projected on the ball again, clipped again, and put before the defence again. Only its verdict
 //! counts.
 //!
-//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot, ten against a random defence. A claim's verdict does not depend on the
-//! claims beside it.
+//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot, or as many as a random defence's
+//! decision takes draws. A claim's verdict does not depend on the claims beside it.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
+use super::decide::{Decision, decide};
 use super::draw::{Draw, DrawRow};
-use super::oracle::{Oracle, read_matrix, read_words};
+use super::oracle::{Oracle, read_matrix};
 use super::slots::Slots;
 use crate::Result;
 use crate::kernel;
-use crate::kernel::row::{BROKEN, FAILED, Row, State, TARGETED};
+use crate::kernel::row::{Row, State, TARGETED};
 use crate::kernel::words::upload;
 use crate::threat::Norm;
 
@@ -38,7 +39,7 @@ pub struct Claim {
 pub struct Judgement {
     /// The claim.
     pub claim: Claim,
-    /// Whether the goal is reached inside the threat, by most draws of a random defence, and not rejected.
+    /// Whether the goal is reached inside the threat, as [`Decision::is_broken`] has it.
     pub broken: bool,
     /// Whether a logit was not finite.
     pub failed: bool,
@@ -130,50 +131,21 @@ impl Judge {
         batch.x = self.points.clone();
         batch.project();
         let distances = read_matrix(kernel::distances(batch.x.clone(), batch.origin.clone()))?;
-        let mut tallies = vec![Tally::default(); self.slots];
-        for number in 0..oracle.draws() {
-            self.passes += 1;
-            self.judged += self.claims.len() as u64;
-            draw.number = number;
-            let logits = oracle.logits(batch.x.clone(), &draw);
-            let state: Tensor<1, Int> = kernel::flags(logits.clone(), batch.rows.clone(), batch.state.clone(), false);
-            let rejected = oracle.rejections(&batch.x, &logits)?;
-            for (at, state) in read_words::<State>(state)?.into_iter().enumerate() {
-                tallies[at].add(&state, rejected.as_ref().is_some_and(|rejected| rejected[at]));
-            }
-        }
+        let draws = u64::from(oracle.draws());
+        self.passes += draws;
+        self.judged += draws * self.claims.len() as u64;
+        let decisions = decide(oracle, &batch.x, &draw)?;
         let features = oracle.features();
         let points = if self.claims.iter().any(|claim| claim.keep) { Some(read_matrix(batch.x)?) } else { None };
-        let judge = |(at, claim): (usize, Claim)| Judgement {
-            broken: 2 * tallies[at].broken > oracle.draws(),
-            failed: tallies[at].failed,
-            prediction: tallies[at].prediction,
+        let judge = |((at, claim), decision): ((usize, Claim), Decision)| Judgement {
+            broken: decision.is_broken(claim.row.label, (claim.row.flags & TARGETED != 0).then_some(claim.row.target)),
+            failed: decision.failed,
+            prediction: decision.prediction,
             distances: [0, 1, 2, 3].map(|norm| distances[4 * at + norm]),
             point: points.as_ref().filter(|_| claim.keep).map(|points| points[at * features..(at + 1) * features].to_vec()),
             claim,
         };
-        Ok(self.claims.drain(..).enumerate().map(judge).collect())
-    }
-}
-
-/// What a claim came to over the draws.
-#[derive(Clone, Copy, Default)]
-struct Tally {
-    broken: u32,
-    failed: bool,
-    prediction: u32,
-}
-
-impl Tally {
-    fn add(&mut self, state: &State, rejected: bool) {
-        self.failed |= state.status == FAILED;
-        // What a defence rejects it does not decide wrongly.
-        if state.status == BROKEN && !rejected {
-            self.broken += 1;
-            self.prediction = state.prediction;
-        } else if self.broken == 0 {
-            self.prediction = state.prediction;
-        }
+        Ok(self.claims.drain(..).enumerate().zip(decisions).map(judge).collect())
     }
 }
 

@@ -2,13 +2,20 @@
 //!
 //! Rivals run a batch through a fixed number of steps, once for each epsilon. Here the device's batch is a fixed number of slots; a row
 //! that breaks or runs out leaves at once, and the next row takes its slot. [`chain`] decides which epsilon an example meets next,
-//! [`slots`] is what lives on the device, [`oracle`] is the only door to the defence, [`judge`] decides what counts, [`draw`] is
-//! what a random defence throws its dice with, and [`drive`] is the loop around them.
+//! [`slots`] is what lives on the device, [`oracle`] is the only door to the defence ([`base`] in its middle, [`pass`] through its
+//! layers and back, [`pool`] where votes are counted), [`aim`] tells an attack what counts as success, [`decide`] is the defence's
+//! decision and [`judge`] what counts of it, [`draw`] is what a random defence throws its dice with, and [`drive`] is the loop around
+//! them.
 
+pub mod aim;
+pub mod base;
 pub mod chain;
 pub mod clean;
+pub mod decide;
 pub mod draw;
 pub mod drive;
 pub mod judge;
 pub mod oracle;
+pub mod pass;
+pub mod pool;
 pub mod slots;

@@ -4,34 +4,59 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::base::{Base, Combine, mean};
 use super::draw::Draw;
+use super::pass::{Answer, Ask, Way};
+use super::pool;
 use crate::defence::Wrapper;
 use crate::kernel::words;
 use crate::model::Classifier;
 use crate::{Error, Result};
 
-/// Throws that the judge and the clean pass decide a random defence by.
+/// Throws that the judge and the clean pass decide a random defence by, unless one of its wrappers says otherwise; and throws that a
+/// step of an attack averages over where nobody says otherwise.
 pub const JUDGED_DRAWS: u32 = 10;
 
 /// A defence on one device, as attacks see it. Inputs are flat, [rows, features], in [0, 1]; logits are [rows, classes].
 #[derive(Clone)]
 pub struct Oracle {
-    classifier: Classifier,
+    base: Base,
     /// What stands around the classifier, outermost first.
     stack: Arc<[Box<dyn Wrapper>]>,
     device: Device,
+    adaptive: bool,
 }
+
+/// The gradients of a loss with respect to an [`Answer`]'s logits [rows, classes] and, where the loss looks at it, its score [rows, 1].
+pub type Slope = (Tensor<2>, Option<Tensor<2>>);
 
 impl Oracle {
     /// An oracle for a classifier whose weights live on `device`, without autodiff: gradients are taken to the input alone.
     pub fn new(classifier: Classifier, device: Device) -> Self {
-        Self { classifier, stack: Arc::new([]), device }
+        Self::of(Base { members: vec![classifier], combine: Combine::MeanLogits }, device)
+    }
+
+    /// An oracle for several classifiers that answer together.
+    pub fn of(base: Base, device: Device) -> Self {
+        Self { base, stack: Arc::new([]), device, adaptive: true }
     }
 
     /// The same classifier with wrappers around it, outermost first.
     #[must_use]
     pub fn behind(self, stack: Arc<[Box<dyn Wrapper>]>) -> Self {
         Self { stack, ..self }
+    }
+
+    /// The same defence before an attack that does not know it: steps follow single draws, know nothing of rejections, and a vote has no
+    /// gradient. What a wrapper hides, [`naive`](crate::defence::naive) hides.
+    #[must_use]
+    pub fn unknown(self) -> Self {
+        Self { adaptive: false, ..self }
+    }
+
+    /// Whether attacks know the defence.
+    pub fn is_adaptive(&self) -> bool {
+        self.adaptive
     }
 
     /// The device that answers.
@@ -41,17 +66,17 @@ impl Oracle {
 
     /// Features of an input.
     pub fn features(&self) -> usize {
-        self.classifier.features()
+        self.base.members[0].features()
     }
 
     /// How many classes there are.
     pub fn classes(&self) -> usize {
-        self.classifier.classes
+        self.base.members[0].classes
     }
 
     /// Channels, height and width of an input.
     pub fn shape(&self) -> [usize; 3] {
-        self.classifier.shape
+        self.base.members[0].shape
     }
 
     /// Whether an answer depends on the draw.
@@ -59,46 +84,91 @@ impl Oracle {
         self.stack.iter().any(|wrapper| wrapper.is_random())
     }
 
-    /// Throws that a decision takes: one, or for a random defence [`JUDGED_DRAWS`].
+    /// Whether inputs may be rejected.
+    pub fn rejects(&self) -> bool {
+        self.stack.iter().any(|wrapper| wrapper.rejects())
+    }
+
+    /// Whether the draws of a decision are votes, and the class with most of them is the decision; otherwise more than half must agree.
+    pub fn polls(&self) -> bool {
+        self.stack.iter().any(|wrapper| wrapper.polls().is_some())
+    }
+
+    /// Whether members of an ensemble vote.
+    pub fn votes(&self) -> bool {
+        self.base.members.len() > 1 && self.base.combine == Combine::Vote
+    }
+
+    /// Throws that a decision takes: one; for a random defence [`JUDGED_DRAWS`], or as many as are polled.
     pub fn draws(&self) -> u32 {
-        if self.is_random() { JUDGED_DRAWS } else { 1 }
+        let polled = self.stack.iter().filter_map(|wrapper| wrapper.polls()).max();
+        polled.unwrap_or(if self.is_random() { JUDGED_DRAWS } else { 1 })
+    }
+
+    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] for gradients of a random defence and
+    /// for scores of one that polls. An attack that does not know the defence follows single draws unless it is told otherwise.
+    pub fn throws(&self, asked: Option<u32>, gradients: bool) -> u32 {
+        let usual = if self.adaptive && (gradients || self.polls()) { JUDGED_DRAWS } else { 1 };
+        if self.is_random() { asked.unwrap_or(usual) } else { 1 }
+    }
+
+    fn way(&self, back: bool, score: bool) -> Way<'_> {
+        let ask = Ask { back, score: score && self.rejects(), adaptive: self.adaptive };
+        Way { base: &self.base, layers: &self.stack, shape: self.shape(), ask }
     }
 
     /// Logits of the inputs.
     pub fn logits(&self, inputs: Tensor<2>, draw: &Draw) -> Tensor<2> {
-        if self.stack.is_empty() {
-            return self.classifier.logits(inputs);
-        }
-        let seen = self.stack.iter().fold(inputs, |inputs, wrapper| wrapper.inputs(inputs, self.shape(), draw));
-        self.stack.iter().rev().fold(self.classifier.logits(seen), |logits, wrapper| wrapper.logits(logits))
+        self.way(false, false).pass(0, inputs, draw).answer.logits
     }
 
-    /// Which inputs the defence rejects, 1 or 0 a row; `None` where it rejects nothing ever.
-    ///
-    /// # Errors
-    /// A device that stops answering.
-    pub fn rejections(&self, inputs: &Tensor<2>, logits: &Tensor<2>) -> Result<Option<Vec<bool>>> {
-        let mut all: Option<Vec<bool>> = None;
-        for rejects in self.stack.iter().filter_map(|wrapper| wrapper.rejections(inputs, logits)) {
-            let rejects = read_matrix(rejects)?.into_iter().map(|reject| reject != 0.0);
-            all = Some(match all {
-                Some(before) => before.into_iter().zip(rejects).map(|(one, other)| one || other).collect(),
-                None => rejects.collect(),
-            });
-        }
-        Ok(all)
+    /// All that the defence says of the inputs.
+    pub fn answer(&self, inputs: Tensor<2>, draw: &Draw) -> Answer {
+        self.way(false, true).pass(0, inputs, draw).answer
+    }
+
+    /// What a step of an attack sees: an answer a draw, or one for all draws where they are polled.
+    pub fn answers(&self, inputs: Tensor<2>, draws: &[Draw]) -> Vec<Answer> {
+        let answers = draws.iter().map(|draw| self.way(false, self.adaptive).pass(0, inputs.clone(), draw).answer).collect();
+        if self.polls() { vec![polled(answers)] } else { answers }
+    }
+
+    /// The gradient [rows, features], with respect to the inputs, of the sum of the losses whose gradients with respect to the answers
+    /// `slopes` gives, one an answer ([`Oracle::answers`]).
+    pub fn descend(&self, inputs: Tensor<2>, draws: &[Draw], slopes: impl FnOnce(&[Answer]) -> Vec<Slope>) -> Tensor<2> {
+        let passes = draws.iter().map(|draw| self.way(true, self.adaptive).pass(0, inputs.clone(), draw));
+        let (answers, backs): (Vec<Answer>, Vec<_>) = passes.map(|pass| (pass.answer, pass.back.expect("it was asked for"))).unzip();
+        let slopes = if self.polls() {
+            let logits: Vec<Tensor<2>> = answers.iter().map(|answer| answer.logits.clone()).collect();
+            let (gradient, score) = slopes(&[polled(answers)]).remove(0);
+            let score = score.map(|score| score / logits.len() as f32);
+            pool::pull(&logits, &gradient).into_iter().map(|gradient| (gradient, score.clone())).collect()
+        } else {
+            slopes(&answers)
+        };
+        let gradients = backs.into_iter().zip(slopes).map(|(back, (gradient, score))| back(gradient, score));
+        gradients.reduce(|sum, gradient| sum + gradient).expect("there is a draw at least")
     }
 
     /// The gradient [rows, features], with respect to the inputs, of the sum over the draws of the losses whose gradients with respect
     /// to the logits `loss_gradients` gives, one a draw. A row's gradient is zero where those of its logits are.
     pub fn gradient(&self, inputs: Tensor<2>, draws: &[Draw], loss_gradients: impl FnOnce(&[Tensor<2>]) -> Vec<Tensor<2>>) -> Tensor<2> {
-        let inputs = inputs.autodiff().require_grad();
-        let logits: Vec<Tensor<2>> = draws.iter().map(|draw| self.logits(inputs.clone(), draw)).collect();
-        let plain: Vec<Tensor<2>> = logits.iter().map(|logits| logits.clone().inner()).collect();
-        let losses = logits.into_iter().zip(loss_gradients(&plain)).map(|(logits, weights)| (logits * Tensor::from_inner(weights)).sum());
-        let mut gradients = losses.reduce(|sum, loss| sum + loss).expect("there is a draw at least").backward();
-        // A defence that cuts the graph between its input and its logits has no gradient: nothing to follow.
-        inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.inner().zeros_like())
+        let passes = draws.iter().map(|draw| self.way(true, false).pass(0, inputs.clone(), draw));
+        let (logits, backs): (Vec<Tensor<2>>, Vec<_>) = passes.map(|pass| (pass.answer.logits, pass.back.expect("asked for"))).unzip();
+        let gradients = backs.into_iter().zip(loss_gradients(&logits)).map(|(back, gradient)| back(gradient, None));
+        gradients.reduce(|sum, gradient| sum + gradient).expect("there is a draw at least")
+    }
+}
+
+/// The answers to several draws as one: the mean of the probabilities, the mean score, and every ballot.
+fn polled(answers: Vec<Answer>) -> Answer {
+    let logits: Vec<Tensor<2>> = answers.iter().map(|answer| answer.logits.clone()).collect();
+    let scores: Option<Vec<Tensor<2>>> = answers.iter().map(|answer| answer.score.clone()).collect();
+    let ballots = |answer: Answer| if answer.ballots.is_empty() { vec![answer.logits] } else { answer.ballots };
+    Answer {
+        logits: pool::log_mean_probability(&logits),
+        score: scores.map(|scores| mean(&scores)),
+        ballots: answers.into_iter().flat_map(ballots).collect(),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod accuracy;
 pub mod audit;
 pub mod checks;
 pub mod cost;
+pub mod gains;
 pub mod interval;
 pub mod paired;
 pub mod record;

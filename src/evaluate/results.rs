@@ -28,6 +28,9 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// The union over an example's attacks, one entry a defence, norm and epsilon.
     pub worst_case: Vec<WorstCase>,
+    /// What defences seem to be worth before attacks that do not know them, beside what they are worth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apparent_gains: Vec<ApparentGain>,
     /// Checks of the evaluation itself.
     pub checks: Vec<Check>,
     /// Attacks that `--harden` added to the suite's.
@@ -82,10 +85,17 @@ pub struct DefenceInfo {
     pub parameters: usize,
     /// Content hash of the weights.
     pub weights: String,
+    /// Whether attacks knew the defence; where they did not (`adaptive = false`), its numbers say little of its robustness.
+    #[serde(default = "yes")]
+    pub adaptive: bool,
     /// Share of the examples that are classified rightly without an attack.
     pub clean_accuracy: f64,
     /// 95 % Wilson interval of it.
     pub ci95: [f64; 2],
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One attack at one epsilon against one defence.
@@ -134,6 +144,25 @@ pub struct WorstCase {
     pub robust_accuracy: f64,
     /// 95 % Wilson interval.
     pub ci95: [f64; 2],
+}
+
+/// A defence before attacks that do not know it (`adaptive = false`) and before attacks that do, at one radius.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApparentGain {
+    /// The defence that attacks know.
+    pub defence: String,
+    /// The same one that they do not know.
+    pub unknown: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// Worst-case accuracy before attacks that do not know it.
+    pub unknown_accuracy: f64,
+    /// Worst-case accuracy before attacks that do.
+    pub robust_accuracy: f64,
+    /// The first less the second: what is only apparent.
+    pub gain: f64,
 }
 
 /// The outcome of a check of the evaluation.

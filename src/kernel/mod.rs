@@ -20,16 +20,21 @@ pub mod apgd_keep;
 pub mod apgd_l1_step;
 pub mod apgd_start;
 pub mod apgd_step;
+pub mod bit_depth;
 pub mod distances;
 pub mod fab_look;
 pub mod fab_start;
 pub mod fab_step;
 pub mod flags;
+pub mod gaussian;
+pub mod jpeg_blocks;
 pub mod keep_best;
 pub mod l1_project;
 pub mod l2_step;
 pub mod linf_step;
 pub mod loss_gradient;
+pub mod median;
+pub mod median_back;
 pub mod momentum;
 pub mod random;
 pub mod random_start;
@@ -38,6 +43,8 @@ pub mod sample;
 pub mod square;
 pub mod square_linf;
 pub mod square_mass;
+pub mod total_variation;
+pub mod votes;
 pub mod words;
 
 mod door;
@@ -54,23 +61,30 @@ pub use apgd_keep::apgd_keep;
 pub use apgd_l1_step::apgd_l1_step;
 pub use apgd_start::apgd_start;
 pub use apgd_step::apgd_step;
+pub use bit_depth::bit_depth;
 pub use distances::distances;
 pub use fab_look::fab_look;
 pub use fab_start::fab_start;
 pub use fab_step::fab_step;
 pub use flags::flags;
+pub use gaussian::gaussian;
+pub use jpeg_blocks::jpeg_blocks;
 pub use keep_best::keep_best;
 pub use l1_project::l1_project;
 pub use l2_step::l2_step;
 pub use launch::poison_outputs;
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
+pub use median::median;
+pub use median_back::median_back;
 pub use momentum::momentum;
 pub use random_start::random_start;
 pub use square_linf::square_linf;
 pub use square_mass::square_mass;
+pub use total_variation::total_variation;
+pub use votes::votes;
 
-/// Every kernel of the engine, in the order of a step.
+/// Every kernel of the engine: those of attacks in the order of a step, then those of defences.
 pub const KERNELS: &[Kernel] = &[
     admit::KERNEL,
     random_start::KERNEL,
@@ -92,6 +106,13 @@ pub const KERNELS: &[Kernel] = &[
     square_linf::KERNEL,
     square_mass::KERNEL,
     distances::KERNEL,
+    bit_depth::KERNEL,
+    median::KERNEL,
+    median_back::KERNEL,
+    jpeg_blocks::KERNEL,
+    total_variation::KERNEL,
+    gaussian::KERNEL,
+    votes::KERNEL,
 ];
 
 /// WGSL that several shaders share, by the name after `//!include`.
@@ -106,6 +127,7 @@ pub const SHARED: &[(&str, &str)] = &[
     ("shared/reduce.wgsl", include_str!("../../shaders/shared/reduce.wgsl")),
     ("shared/row.wgsl", include_str!("../../shaders/shared/row.wgsl")),
     ("shared/square.wgsl", include_str!("../../shaders/shared/square.wgsl")),
+    ("shared/window.wgsl", include_str!("../../shaders/shared/window.wgsl")),
 ];
 
 /// What a kernel is, for lists, tests, benches and the launch.

@@ -6,6 +6,7 @@ use super::TrainingCurve;
 use super::exports::SeriesRows;
 use crate::evaluate::accuracy::{self, Clean};
 use crate::evaluate::cost;
+use crate::evaluate::gains;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::{Check, DefenceInfo, Results};
 use crate::store::{DefenceRecord, Store};
@@ -44,10 +45,12 @@ pub fn gather(store: &Store) -> Result<Gathered> {
             infos.push(read::<DefenceInfo>(&record.info, name)?);
             defences.insert(name.clone(), record);
         }
+        found.extend(checks::of(store, name)?.into_iter().map(|checked| checked.check));
+    }
+    for name in layout.defences.iter().chain(&layout.members) {
         if let Some(history) = store.training(name)? {
             training.push(TrainingCurve { defence: name.clone(), epochs: read(&history, name)? });
         }
-        found.extend(checks::of(store, name)?.into_iter().map(|checked| checked.check));
     }
     let mut cells = Vec::new();
     let mut by_threat: BTreeMap<(usize, usize), Vec<Vec<ExampleOutcomes>>> = BTreeMap::new();
@@ -75,6 +78,11 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         data: layout.data.clone(),
         defences: infos,
         cells,
+        apparent_gains: {
+            let pairs: Vec<(String, String)> =
+                layout.unknown.iter().filter_map(|(unknown, known)| Some((unknown.clone(), known.clone()?))).collect();
+            gains::gains(&pairs, &worst_case)
+        },
         worst_case,
         checks: found,
         hardened: checks::hardened(store)?.unwrap_or_default(),

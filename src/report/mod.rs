@@ -14,6 +14,7 @@ mod gallery;
 pub mod gather;
 mod heatmap;
 mod html;
+pub mod labels;
 pub mod npz;
 mod palette;
 mod picture;
@@ -85,6 +86,9 @@ const STEMS: [&str; 6] = ["defences-", "robustness-", "heatmap-", "gallery.", "t
 /// # Errors
 /// A folder or file that cannot be written, and specimens whose pixels do not fit their shape.
 pub fn write(inputs: &Inputs, folder: &Path) -> Result<Vec<PathBuf>> {
+    let results = labels::labelled(inputs.results);
+    let (specimens, training) = (labels::specimens(inputs.results, inputs.specimens), labels::training(inputs.results, inputs.training));
+    let inputs = &Inputs { results: &results, specimens: &specimens, training: &training, ..*inputs };
     let view = View::new(inputs.results);
     let exhibits = gallery::exhibits(inputs.specimens)?;
     let plots = plots(&view, &exhibits, inputs.training);

@@ -1,6 +1,6 @@
 //! The names that suites may use, gathered from the engine's tables.
 
-use super::spec::{AttackEntry, Catalogue, SourceEntry};
+use super::spec::{AttackEntry, Catalogue, SourceEntry, WrapperEntry};
 use crate::attack::ATTACKS;
 use crate::data::SOURCES;
 use crate::defence::{TRAINERS, WRAPPERS};
@@ -12,7 +12,7 @@ pub fn catalogue() -> Catalogue {
         sources: SOURCES.iter().map(|source| SourceEntry { entry: source.entry, splits: source.splits }).collect(),
         models: MODELS.iter().map(|row| row.entry).collect(),
         trainers: TRAINERS.iter().map(|row| row.entry).collect(),
-        wrappers: WRAPPERS.iter().map(|row| row.entry).collect(),
+        wrappers: WRAPPERS.iter().map(|row| WrapperEntry { entry: row.entry, check: Some(row.check) }).collect(),
         attacks: ATTACKS.iter().map(|row| AttackEntry { entry: row.entry, norms: row.norms, check: Some(row.check) }).collect(),
     }
 }

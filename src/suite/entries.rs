@@ -6,12 +6,15 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use crate::defence::TRAINERS;
+use crate::engine::base::Combine;
 use crate::options::{Entry, Options};
 use crate::suite::check::{distance, options};
 use crate::suite::model::model;
 use crate::suite::reader::{Field, Fields, Reader, list};
 use crate::suite::resolve::{filled, named};
-use crate::suite::spec::{AttackEntry, AttackSpec, Catalogue, DefenceSpec, ModelSpec, TrainSpec, WrapperSpec};
+use crate::suite::spec::{
+    AttackEntry, AttackSpec, Catalogue, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec, TrainSpec, WrapperEntry, WrapperSpec,
+};
 use crate::threat::{Norm, Sweep, Threat};
 
 /// The threats that can be read; a norm twice is a mistake.
@@ -73,45 +76,119 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
             }
         }
         let place = fields.place.clone();
-        let given = fields.take("train");
-        let field = fields.require(reader, "model", "add model = { architecture = \"...\" }, { onnx = \"...\" } or { layers = [..] }");
-        let weighted = field.as_ref().is_some_and(|field| ["weights", "onnx"].iter().any(|name| field.value.get(name).is_some()));
-        if given.is_none() && !weighted {
-            let message = format!("{place} is an untrained model: it has neither `train` nor weights");
-            let help = "add train = { method = \"standard\" }, or weights = \"...\" to its model";
-            reader.mistake(fields.span.clone(), message, help);
-        }
-        let model = field.and_then(|field| {
-            let table = field.fields(reader, &format!("the model of {place}"), "{ architecture = \"...\" }")?;
-            model(reader, table, base, &catalogue.models)
-        });
-        let train = given.and_then(|field| {
-            let table = field.fields(reader, &format!("the training of {place}"), "{ method = \"standard\" }")?;
-            train(reader, table, &catalogue.trainers)
-        });
+        let ensemble = fields.has("models").then(|| ensemble(reader, &mut fields, base, catalogue)).flatten();
+        let (model, train, ensemble) = match ensemble {
+            Some((MemberSpec { model, train }, ensemble)) => (Some(model), train, Some(ensemble)),
+            None if fields.has("models") => (None, None, None),
+            None => {
+                fields.refuse(reader, "combine", "only the members of an ensemble, models = [{ .. }, { .. }], are combined: remove it");
+                let (model, train) = member(reader, &mut fields, base, catalogue);
+                (model, train, None)
+            }
+        };
         let stack = fields.take("stack").map_or(Vec::new(), |field| stack(reader, &field, &place, &catalogue.wrappers));
+        let adaptive = fields.take("adaptive").is_none_or(|field| flag(reader, &field));
         let span = fields.span.clone();
         fields.finish(reader);
-        let nothing = || ModelSpec::new("", Options::default());
-        defences.push((DefenceSpec { name: name.unwrap_or_default(), model: model.unwrap_or_else(nothing), train, stack }, span));
+        let model = model.unwrap_or_else(|| ModelSpec::new("", Options::default()));
+        defences.push((DefenceSpec { name: name.unwrap_or_default(), model, train, ensemble, stack, adaptive }, span));
     }
     defences
 }
 
+fn flag(reader: &mut Reader, field: &Field) -> bool {
+    if let DeValue::Boolean(flag) = field.value {
+        return *flag;
+    }
+    reader.mismatch(field, "true or false, without quotes");
+    true
+}
+
+/// The `model` and the `train` of a table.
+fn member(reader: &mut Reader, fields: &mut Fields, base: &Path, catalogue: &Catalogue) -> (Option<ModelSpec>, Option<TrainSpec>) {
+    let place = fields.place.clone();
+    let given = fields.take("train");
+    let field = fields.require(reader, "model", "add model = { architecture = \"...\" }, { onnx = \"...\" } or { layers = [..] }");
+    let weighted = field.as_ref().is_some_and(|field| ["weights", "onnx"].iter().any(|name| field.value.get(name).is_some()));
+    if given.is_none() && !weighted {
+        let message = format!("{place} is an untrained model: it has neither `train` nor weights");
+        let help = "add train = { method = \"standard\" }, or weights = \"...\" to its model";
+        reader.mistake(fields.span.clone(), message, help);
+    }
+    let model = field.and_then(|field| {
+        let table = field.fields(reader, &format!("the model of {place}"), "{ architecture = \"...\" }")?;
+        model(reader, table, base, &catalogue.models)
+    });
+    let train = given.and_then(|field| {
+        let table = field.fields(reader, &format!("the training of {place}"), "{ method = \"standard\" }")?;
+        train(reader, table, &catalogue.trainers)
+    });
+    (model, train)
+}
+
+/// The `models` and the `combine` of a defence; the defence's own `train` is that of members without one.
+fn ensemble(reader: &mut Reader, fields: &mut Fields, base: &Path, catalogue: &Catalogue) -> Option<(MemberSpec, EnsembleSpec)> {
+    const FORM: &str = "a list of two models or more, such as [{ architecture = \"mlp\", seed = 1 }, { architecture = \"mlp\", seed = 2 }]";
+    let place = fields.place.clone();
+    let names = Combine::ALL.map(Combine::name);
+    let help = format!("say how the members answer together: one of {}", list(&names));
+    let chosen = fields.require(reader, "combine", &help).and_then(|field| reader.choice(&field, "way to combine", &names));
+    let combine = Combine::ALL.into_iter().find(|combine| Some(combine.name()) == chosen);
+    fields.refuse(reader, "model", "a defence has `model` or `models`: keep one of them");
+    let shared = fields.take("train").and_then(|field| {
+        let table = field.fields(reader, &format!("the training of {place}"), "{ method = \"standard\" }")?;
+        train(reader, table, &catalogue.trainers)
+    });
+    let field = fields.take("models")?;
+    let array = match field.value {
+        DeValue::Array(array) if array.len() >= 2 => array,
+        _ => {
+            reader.mismatch(&field, FORM);
+            return None;
+        }
+    };
+    let mut members = Vec::new();
+    for (index, value) in array.iter().enumerate() {
+        let element = Field::new(format!("member {} of {place}", index + 1), value);
+        let Some(mut table) = element.fields(reader, &element.name, "{ architecture = \"...\" }") else { continue };
+        let own = table.take("train").and_then(|field| {
+            let table = field.fields(reader, &format!("the training of {}", element.name), "{ method = \"standard\" }")?;
+            train(reader, table, &catalogue.trainers)
+        });
+        let weighted = table.has("weights") || table.has("onnx");
+        let train = own.or_else(|| if weighted { None } else { shared.clone() });
+        if train.is_none() && !weighted {
+            let message = format!("{} is an untrained model: it has neither `train` nor weights", element.name);
+            reader.mistake(element.span.clone(), message, "add train = { method = \"standard\" } to it, or to the defence for all its members");
+        }
+        members.extend(model(reader, table, base, &catalogue.models).map(|model| MemberSpec { model, train }));
+    }
+    let mut members = members.into_iter();
+    let first = members.next()?;
+    Some((first, EnsembleSpec { others: members.collect(), combine: combine? }))
+}
+
 /// The wrappers of a defence, outermost first.
-fn stack(reader: &mut Reader, field: &Field, place: &str, known: &[Entry]) -> Vec<WrapperSpec> {
+fn stack(reader: &mut Reader, field: &Field, place: &str, known: &[WrapperEntry]) -> Vec<WrapperSpec> {
     const FORM: &str = "a list of wrappers, outermost first, such as [{ kind = \"bit-depth\", bits = 4 }]";
     let DeValue::Array(array) = field.value else {
         reader.mismatch(field, FORM);
         return Vec::new();
     };
+    let entries: Vec<Entry> = known.iter().map(|wrapper| wrapper.entry).collect();
     let mut wrappers = Vec::new();
     for (index, value) in array.iter().enumerate() {
         let element = Field::new(format!("wrapper {} of {place}", index + 1), value);
         let Some(mut fields) = element.fields(reader, &element.name, "{ kind = \"...\" }") else { continue };
-        if let Some(entry) = named(reader, &mut fields, "kind", "wrapper", known) {
+        if let Some(entry) = named(reader, &mut fields, "kind", "wrapper", &entries) {
+            let (before, span) = (reader.count(), fields.span.clone());
             let options = options(reader, &mut fields, entry);
+            let sound = reader.count() == before;
             fields.finish(reader);
+            let check = known.iter().find(|wrapper| wrapper.entry.name == entry.name).and_then(|wrapper| wrapper.check);
+            if let (true, Some(Err(message))) = (sound, check.map(|check| check(&options))) {
+                reader.mistake(span, format!("{}: {message}", element.name), "change or remove one of the options that disagree");
+            }
             wrappers.push(WrapperSpec { kind: entry.name.to_string(), options });
         }
     }
@@ -131,10 +208,10 @@ fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<Tra
     Some(TrainSpec { method: entry.name.to_string(), options })
 }
 
-/// The attacks that can be read; a name twice is a mistake, and so is an attack that works under none of the threats.
-pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threat], catalogue: &Catalogue) -> Vec<AttackSpec> {
+/// The attacks that can be read, with the place of each; a name twice is a mistake, and so is an attack that works under none of the threats.
+pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threat], catalogue: &Catalogue) -> Vec<(AttackSpec, Range<usize>)> {
     let entries: Vec<Entry> = catalogue.attacks.iter().map(|attack| attack.entry).collect();
-    let mut attacks: Vec<AttackSpec> = Vec::new();
+    let mut attacks: Vec<(AttackSpec, Range<usize>)> = Vec::new();
     for mut fields in tables {
         let given = fields.take("name");
         let span = given.as_ref().map_or(fields.span.clone(), |field| field.span.clone());
@@ -147,12 +224,13 @@ pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threa
         let kind = entry.entry.name.to_string();
         let name = name.unwrap_or_else(|| kind.clone());
         fields.place = format!("attack `{name}`");
-        if attacks.iter().any(|attack| attack.name == name) {
+        if attacks.iter().any(|(attack, _)| attack.name == name) {
             let help = format!("tell them apart: add name = \"{name}-2\" to this one");
             reader.mistake(span, format!("a second attack with the name {name:?}"), help);
         }
+        let place = fields.span.clone();
         let options = attack_options(reader, fields, entry, threats);
-        attacks.push(AttackSpec { name, kind, options });
+        attacks.push((AttackSpec { name, kind, options }, place));
     }
     attacks
 }

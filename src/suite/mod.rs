@@ -24,5 +24,6 @@ pub use check::{parse_data, parse_model, parse_options};
 pub use plan::{Plan, PlannedCell, Skipped, plan};
 pub use resolve::{parse, read};
 pub use spec::{
-    AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec, WrapperSpec,
+    AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec,
+    WrapperEntry, WrapperSpec,
 };

@@ -1,9 +1,11 @@
 //! From a suite's text to a [`Suite`], or to every mistake in it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::attack::SURROGATE;
 use crate::error::{Error, Result};
 use crate::options::Entry;
 use crate::suite::check::syntax;
@@ -11,7 +13,7 @@ use crate::suite::data;
 use crate::suite::entries;
 use crate::suite::overrides;
 use crate::suite::reader::{Field, Fields, Reader, list, suggestion};
-use crate::suite::spec::{Catalogue, DataSpec, DefenceSpec, Suite};
+use crate::suite::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
 
 /// Reads a suite file, with `overrides` (`key=value`) applied.
 ///
@@ -78,6 +80,8 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
     // A threat whose norm cannot be read may be the one that an attack works under.
     let judged = if threats.len() == wanted { threats.as_slice() } else { &[] };
     let attacks = entries::attacks(reader, attacks, judged, catalogue);
+    surrogates(reader, &attacks, &defences);
+    let attacks = attacks.into_iter().map(|(attack, _)| attack).collect();
     trainable(reader, &data, train_data.as_ref(), &defences, catalogue);
     root.finish(reader);
     let defences = defences.into_iter().map(|(defence, _)| defence).collect();
@@ -104,20 +108,30 @@ fn tables<'t>(reader: &mut Reader, root: &mut Fields<'t>, name: &'static str, ex
     found
 }
 
+/// What an attack crafts on is a defence of the suite.
+fn surrogates(reader: &mut Reader, attacks: &[(AttackSpec, Range<usize>)], defences: &[(DefenceSpec, Range<usize>)]) {
+    let names: Vec<&str> = defences.iter().map(|(defence, _)| defence.name.as_str()).collect();
+    for (attack, span) in attacks {
+        let Some(name) = attack.options.text(SURROGATE).filter(|name| !names.contains(name)) else { continue };
+        let message = format!("the surrogate {name:?} of attack `{}` is no defence of the suite", attack.name);
+        reader.mistake(span.clone(), message, format!("{}name one of {}", suggestion(name, &names), list(&names)));
+    }
+}
+
 /// Training needs examples of its own: a source's train split, or `[data.train]`.
 fn trainable(
     reader: &mut Reader,
     data: &DataSpec,
     train_data: Option<&DataSpec>,
-    defences: &[(DefenceSpec, std::ops::Range<usize>)],
+    defences: &[(DefenceSpec, Range<usize>)],
     catalogue: &Catalogue,
 ) {
     let Some(source) = catalogue.source(&data.source) else { return };
     if train_data.is_some() || source.splits.contains(&"train") {
         return;
     }
-    if let Some((defence, span)) = defences.iter().find(|(defence, _)| defence.train.is_some()) {
-        let message = format!("defence `{}` is trained, but the source {:?} has no split \"train\"", defence.name, data.source);
+    if let Some((defence, span)) = defences.iter().find(|(defence, _)| defence.wants_training_examples()) {
+        let message = format!("defence `{}` needs training examples, but the source {:?} has no split \"train\"", defence.name, data.source);
         reader.mistake(span.clone(), message, "say with [data.train] (source, split, ...) where training examples come from");
     }
 }

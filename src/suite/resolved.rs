@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::catalogue;
-use super::spec::{AttackSpec, Catalogue, DataSpec, Suite};
+use super::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
 use super::{Plan, plan, read};
 use crate::data::{self, Dataset, Request, Split};
 use crate::defence::trainer;
@@ -35,6 +35,12 @@ pub struct Layout {
     pub series: Vec<SeriesKey>,
     /// How many cells there will be.
     pub planned: usize,
+    /// Defences that attacks do not know, each with the one that differs in nothing else, where the suite has it.
+    #[serde(default)]
+    pub unknown: Vec<(String, Option<String>)>,
+    /// Members of ensembles, by the names that their training goes by.
+    #[serde(default)]
+    pub members: Vec<String>,
 }
 
 /// A suite with its data: everything that can be wrong with it has been checked.
@@ -45,8 +51,8 @@ pub struct Resolved {
     pub data: Dataset,
     /// The training examples, where some defence is trained.
     pub train: Option<Dataset>,
-    /// The networks of the defences, in their order, with the weights that they start from.
-    pub designs: Vec<Design>,
+    /// The networks of the defences, in their order, with the weights that they start from: one, or an ensemble's members.
+    pub designs: Vec<Vec<Design>>,
     /// The cells.
     pub plan: Plan,
     /// The names that it was read against.
@@ -69,7 +75,7 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
         }
     };
     let data = load(&suite.data, None);
-    let trained = suite.defences.iter().any(|defence| defence.train.is_some());
+    let trained = suite.defences.iter().any(DefenceSpec::wants_training_examples);
     let train = if !trained {
         None
     } else if let Some(spec) = &suite.train_data {
@@ -90,15 +96,20 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
     let mut designs = Vec::new();
     if let Some(data) = &data {
         for defence in &suite.defences {
-            match design(&defence.model, &suite.base, data.shape, data.classes) {
-                Ok(design) => {
-                    if let Some(Err(error)) = defence.train.as_ref().map(|train| trainer(train).and_then(|row| row.fits(&design.graph))) {
-                        errors.push(error.about(&format!("defence \"{}\"", defence.name)));
+            let mut members = Vec::new();
+            for member in defence.members() {
+                match design(&member.model, &suite.base, data.shape, data.classes) {
+                    Ok(design) => {
+                        let fits = member.train.as_ref().map(|train| trainer(train).and_then(|row| row.fits(&design.graph)));
+                        if let Some(Err(error)) = fits {
+                            errors.push(error.about(&format!("defence \"{}\"", member.name)));
+                        }
+                        members.push(design);
                     }
-                    designs.push(design);
+                    Err(error) => errors.push(error.about(&format!("defence \"{}\"", member.name))),
                 }
-                Err(error) => errors.push(error.about(&format!("defence \"{}\"", defence.name))),
             }
+            designs.push(members);
         }
     }
     if let Some(error) = Error::many("the suite's data or weights cannot be used", errors) {
@@ -182,6 +193,17 @@ impl Resolved {
             threats: self.suite.threats.clone(),
             series: self.series(),
             planned: self.plan.cells.len(),
+            unknown: unknown(&self.suite.defences),
+            members: {
+                let ensembles = self.suite.defences.iter().filter(|defence| defence.ensemble.is_some());
+                ensembles.flat_map(DefenceSpec::members).map(|member| member.name).collect()
+            },
         }
     }
+}
+
+/// The defences that attacks do not know, each with the same one before attacks that do.
+fn unknown(defences: &[DefenceSpec]) -> Vec<(String, Option<String>)> {
+    let known = |naive: &DefenceSpec| defences.iter().find(|other| naive.differs_in_adaptivity(other)).map(|other| other.name.clone());
+    defences.iter().filter(|defence| !defence.adaptive).map(|naive| (naive.name.clone(), known(naive))).collect()
 }

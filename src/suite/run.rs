@@ -9,7 +9,9 @@ use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker};
 use super::series;
 use super::stations::{Station, refuse_foreign, stations};
-use crate::defence::{self, Prepared, Progress, Workshop, prepare};
+use crate::attack::SURROGATE;
+use crate::defence::{self, Prepared, Progress, Thresholds, Workshop, prepare};
+use crate::engine::base::{Base, Combine};
 use crate::device;
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
@@ -128,9 +130,9 @@ fn carry_out(
     let run = Run { resolved, store, stations, observer };
     let prepared = run.prepare(cache)?;
     let mut met = Vec::new();
-    for (spec, prepared) in run.resolved.suite.defences.iter().zip(&prepared) {
-        let clean = run.meet(spec, prepared)?;
-        run.attack(spec, prepared, &clean)?;
+    for (at, spec) in run.resolved.suite.defences.iter().enumerate() {
+        let clean = run.meet(spec, &prepared[at])?;
+        run.attack(at, &prepared, &clean)?;
         met.push(clean);
     }
     if !harden {
@@ -140,8 +142,8 @@ fn carry_out(
     extend(resolved, &additions);
     keep_layout(store, resolved)?;
     let run = Run { resolved, store, stations, observer };
-    for ((spec, prepared), clean) in run.resolved.suite.defences.iter().zip(&prepared).zip(&met) {
-        run.attack(spec, prepared, clean)?;
+    for (at, clean) in met.iter().enumerate() {
+        run.attack(at, &prepared, clean)?;
     }
     Ok(())
 }
@@ -171,30 +173,42 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn prepare(&self, cache: &Path) -> Result<Vec<Prepared>> {
+    fn prepare(&self, cache: &Path) -> Result<Vec<Made>> {
         let first = &self.stations[0];
         let workshop = Workshop { cache, device: &first.handle.device, device_name: &first.info.name, data: self.resolved.train.as_ref() };
         // Every defence is there before the first attack: a checkpoint that does not fit is known at once.
         let mut defences = Vec::new();
-        for (spec, design) in self.resolved.suite.defences.iter().zip(&self.resolved.designs) {
-            for note in &design.notes {
-                self.observer.note(&format!("{}: {note}", spec.name));
-            }
-            let prepared = prepare(spec, design, &workshop, &mut |progress| {
-                self.observer.training(&spec.name, &progress);
-                if progress.ended {
-                    let epoch = progress.epoch;
-                    tracing::info!(defence = %spec.name, epoch = epoch.epoch, loss = epoch.loss, clean = epoch.clean_accuracy, robust = epoch.robust_accuracy, "trained an epoch");
+        for (spec, designs) in self.resolved.suite.defences.iter().zip(&self.resolved.designs) {
+            let mut members = Vec::new();
+            for (member, design) in spec.members().iter().zip(designs) {
+                for note in &design.notes {
+                    self.observer.note(&format!("{}: {note}", member.name));
                 }
-                schedule::check_interrupt()
-            })?;
-            defences.push(prepared);
+                members.push(prepare(member, design, &workshop, &mut |progress| {
+                    self.observer.training(&member.name, &progress);
+                    if progress.ended {
+                        let epoch = progress.epoch;
+                        tracing::info!(defence = %member.name, epoch = epoch.epoch, loss = epoch.loss, clean = epoch.clean_accuracy, robust = epoch.robust_accuracy, "trained an epoch");
+                    }
+                    schedule::check_interrupt()
+                })?);
+            }
+            let combine = spec.ensemble.as_ref().map_or(Combine::MeanLogits, |ensemble| ensemble.combine);
+            let mut made = Made { members, combine, thresholds: Thresholds::default() };
+            if let (true, Some(train)) = (spec.is_calibrated(), &self.resolved.train) {
+                let device = &first.handle.device;
+                made.thresholds = defence::calibrate(&spec.stack, &made.on(device), train, device)?;
+                for threshold in made.thresholds.values() {
+                    self.observer.note(&format!("{}: threshold {threshold:.4} set on clean training images", spec.name));
+                }
+            }
+            defences.push(made);
         }
         Ok(defences)
     }
 
     /// What a defence says without an attack.
-    fn meet(&self, spec: &super::DefenceSpec, prepared: &Prepared) -> Result<Vec<CleanDecision>> {
+    fn meet(&self, spec: &super::DefenceSpec, prepared: &Made) -> Result<Vec<CleanDecision>> {
         let first = &self.stations[0];
         let oracle = on(spec, prepared, first);
         let clean = clean::decide(&oracle, &self.resolved.data, &first.data, first.info.slots, self.resolved.suite.seed)?;
@@ -202,9 +216,13 @@ impl Run<'_> {
         Ok(clean)
     }
 
-    /// Runs what is left of a defence's series, and its checks.
-    fn attack(&self, spec: &super::DefenceSpec, prepared: &Prepared, clean: &[CleanDecision]) -> Result<()> {
+    /// Runs what is left of the series of the defence at a place, and its checks.
+    fn attack(&self, at: usize, everyone: &[Made], clean: &[CleanDecision]) -> Result<()> {
+        let defences = &self.resolved.suite.defences;
+        let (spec, prepared) = (&defences[at], &everyone[at]);
         for key in self.resolved.series().iter().filter(|key| key.defence == spec.name) {
+            let named = self.resolved.attack(key).options.text(SURROGATE);
+            let surrogate = named.and_then(|name| defences.iter().zip(everyone).find(|(other, _)| other.name == name));
             let workers: Vec<Worker> = self
                 .stations
                 .iter()
@@ -212,6 +230,7 @@ impl Run<'_> {
                 .map(|station| Worker {
                     info: &station.info,
                     oracle: on(spec, prepared, station),
+                    surrogate: surrogate.map(|(other, made)| on(other, made, station)),
                     data: &station.data,
                     cadence: station.cadence,
                 })
@@ -222,14 +241,15 @@ impl Run<'_> {
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.
-    fn take_down(&self, spec: &super::DefenceSpec, prepared: &Prepared, clean: &[CleanDecision]) -> Result<()> {
+    fn take_down(&self, spec: &super::DefenceSpec, prepared: &Made, clean: &[CleanDecision]) -> Result<()> {
         let right = clean.iter().zip(&self.resolved.data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
         let info = DefenceInfo {
             name: spec.name.clone(),
-            architecture: spec.model.architecture.clone(),
-            training: spec.train.as_ref().map_or(String::new(), |train| train.method.clone()),
-            parameters: prepared.weights.parameters(),
-            weights: prepared.weights.hash(),
+            architecture: in_a_word(spec.members().iter().map(|member| member.model.architecture.clone())),
+            training: in_a_word(spec.members().iter().map(|member| member.train.as_ref().map_or(String::new(), |train| train.method.clone()))),
+            parameters: prepared.members.iter().map(|member| member.weights.parameters()).sum(),
+            weights: prepared.weights_hash(),
+            adaptive: spec.adaptive,
             clean_accuracy: right as f64 / clean.len() as f64,
             ci95: crate::evaluate::interval::wilson(right, clean.len(), 0.95),
         };
@@ -249,21 +269,56 @@ impl Run<'_> {
             failed: clean.iter().map(|clean| clean.failed).collect(),
             forwards: clean.len() as u64,
         })?;
-        if !prepared.history.is_empty() {
-            self.store.put_training(&spec.name, &serde_json::to_string(&prepared.history).expect("a history is plain JSON"))?;
+        for (member, made) in spec.members().iter().zip(&prepared.members).filter(|(_, made)| !made.history.is_empty()) {
+            self.store.put_training(&member.name, &serde_json::to_string(&made.history).expect("a history is plain JSON"))?;
         }
-        let trained = match (&spec.train, prepared.trained) {
-            (None, _) => "read",
-            (Some(_), false) => "weights found",
-            (Some(_), true) => "trained",
+        let trained = match prepared.members.iter().any(|member| member.trained) {
+            true => "trained",
+            false if spec.members().iter().any(|member| member.train.is_some()) => "weights found",
+            false => "read",
         };
         self.observer.note(&format!("{}: {trained}, clean accuracy {:.1} %", spec.name, 100.0 * info.clean_accuracy));
         Ok(())
     }
 }
 
+/// A defence with its weights: one network, or an ensemble's.
+struct Made {
+    members: Vec<Prepared>,
+    combine: Combine,
+    thresholds: Thresholds,
+}
+
+impl Made {
+    fn on(&self, device: &burn::tensor::Device) -> Base {
+        Base { members: self.members.iter().map(|member| member.on(device)).collect(), combine: self.combine }
+    }
+
+    /// The hash of the weights; of an ensemble, of its members' hashes in their order.
+    fn weights_hash(&self) -> String {
+        let hashes: Vec<String> = self.members.iter().map(|member| member.weights.hash()).collect();
+        match &hashes[..] {
+            [alone] => alone.clone(),
+            several => blake3::hash(several.join(" ").as_bytes()).to_hex().to_string(),
+        }
+    }
+}
+
 /// A defence on a station's device.
-fn on(spec: &super::DefenceSpec, prepared: &Prepared, station: &Station) -> Oracle {
+fn on(spec: &super::DefenceSpec, prepared: &Made, station: &Station) -> Oracle {
     let device = &station.handle.device;
-    Oracle::new(prepared.on(device), device.clone()).behind(defence::stack(&spec.stack))
+    let stack = prepared.thresholds.set(defence::stack(&spec.stack, spec.adaptive));
+    let oracle = Oracle::of(prepared.on(device), device.clone()).behind(stack.into());
+    if spec.adaptive { oracle } else { oracle.unknown() }
+}
+
+/// What all members have in common, or each one's, in the order of the members.
+fn in_a_word(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = words.collect();
+    match &words[..] {
+        [first, others @ ..] if !others.is_empty() && others.iter().all(|other| other == first) && !first.is_empty() => {
+            format!("{} x {first}", words.len())
+        }
+        _ => words.join(" + "),
+    }
 }

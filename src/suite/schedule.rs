@@ -30,6 +30,8 @@ pub struct Worker<'a> {
     pub info: &'a DeviceInfo,
     /// The defence.
     pub oracle: Oracle,
+    /// The defence that the attack steps on, where that is another one.
+    pub surrogate: Option<Oracle>,
     /// The examples, on the device.
     pub data: &'a Tensor<2>,
     /// Steps between two looks at the flags.
@@ -146,6 +148,7 @@ fn work(series: &Series, worker: &Worker, queue: &Queue, committed: &Mutex<BTree
     };
     let drive = Drive {
         oracle: &worker.oracle,
+        surrogate: worker.surrogate.as_ref(),
         data: worker.data,
         parts: series.parts,
         norm: series.key.norm,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::defence;
+use crate::engine::base::Combine;
 use crate::model::layers::LayerSpec;
 use crate::model::{Matching, Normalisation};
 use crate::options::{Entry, Options};
@@ -19,7 +21,7 @@ pub struct Catalogue {
     /// Training methods.
     pub trainers: Vec<Entry>,
     /// What may stand around a model.
-    pub wrappers: Vec<Entry>,
+    pub wrappers: Vec<WrapperEntry>,
     /// Attacks.
     pub attacks: Vec<AttackEntry>,
 }
@@ -48,6 +50,15 @@ pub struct SourceEntry {
 
 /// A rule across options; what is wrong with them, where something is.
 pub type OptionsRule = fn(&Options) -> Result<(), String>;
+
+/// A wrapper.
+#[derive(Clone, Copy, Debug)]
+pub struct WrapperEntry {
+    /// Its name and options.
+    pub entry: Entry,
+    /// A rule across its options, defaults included, where there is one.
+    pub check: Option<OptionsRule>,
+}
 
 /// An attack.
 #[derive(Clone, Copy, Debug)]
@@ -102,12 +113,72 @@ pub struct DataSpec {
 pub struct DefenceSpec {
     /// Its name in results.
     pub name: String,
-    /// The model.
+    /// The model; of an ensemble, the first.
     pub model: ModelSpec,
     /// How it is trained; absent only where the model has weights.
     pub train: Option<TrainSpec>,
+    /// The other members of an ensemble, and how they answer together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<EnsembleSpec>,
     /// What stands around the model, outermost first.
     pub stack: Vec<WrapperSpec>,
+    /// Whether attacks know the defence: its stand-ins for gradients, its draws, and what it rejects.
+    #[serde(skip_serializing_if = "is_true")]
+    pub adaptive: bool,
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+impl DefenceSpec {
+    /// Itself, or the members of an ensemble as defences of their own, named after their places.
+    pub fn members(&self) -> Vec<DefenceSpec> {
+        let Some(ensemble) = &self.ensemble else { return vec![self.clone()] };
+        let first = MemberSpec { model: self.model.clone(), train: self.train.clone() };
+        let member = |(index, MemberSpec { model, train }): (usize, &MemberSpec)| DefenceSpec {
+            name: format!("{} [{}]", self.name, index + 1),
+            model: model.clone(),
+            train: train.clone(),
+            ensemble: None,
+            stack: Vec::new(),
+            adaptive: true,
+        };
+        std::iter::once(&first).chain(&ensemble.others).enumerate().map(member).collect()
+    }
+
+    /// Whether it needs training examples: to be trained on, or to set a detector's threshold by.
+    pub fn wants_training_examples(&self) -> bool {
+        self.members().iter().any(|member| member.train.is_some()) || self.is_calibrated()
+    }
+
+    /// Whether a detector's threshold is set by its false alarms.
+    pub fn is_calibrated(&self) -> bool {
+        defence::stack(&self.stack, true).iter().any(|wrapper| wrapper.false_alarms().is_some())
+    }
+
+    /// Whether two defences are the same, but for whether attacks know them.
+    pub fn differs_in_adaptivity(&self, other: &Self) -> bool {
+        self.adaptive != other.adaptive && Self { name: other.name.clone(), adaptive: other.adaptive, ..self.clone() } == *other
+    }
+}
+
+/// The members of an ensemble after the first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnsembleSpec {
+    /// One at least.
+    pub others: Vec<MemberSpec>,
+    /// How they answer together.
+    pub combine: Combine,
+}
+
+/// A member of an ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemberSpec {
+    /// Its model.
+    pub model: ModelSpec,
+    /// How it is trained; absent only where the model has weights.
+    pub train: Option<TrainSpec>,
 }
 
 /// A wrapper around a model.

@@ -9,6 +9,7 @@ use super::run::RunRequest;
 use crate::device::{self, Handle};
 use crate::engine::drive;
 use crate::evaluate::results::DeviceInfo;
+use crate::model::source::Design;
 use crate::store::{Store, device_kind};
 use crate::{Error, Result};
 
@@ -97,8 +98,8 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[St
     Err(Error::input(message).help(help))
 }
 
-/// Activations of one input in the largest of the defences.
+/// Activations of one input in the largest of the defences. The members of an ensemble keep theirs side by side.
 fn most_activations(resolved: &Resolved) -> Result<u64> {
-    let activations = resolved.designs.iter().map(|design| design.graph.activations());
-    Ok(activations.collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
+    let of = |members: &Vec<Design>| members.iter().map(|design| design.graph.activations()).sum::<Result<usize>>();
+    Ok(resolved.designs.iter().map(of).collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
 }

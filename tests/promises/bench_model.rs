@@ -125,6 +125,7 @@ pub fn attack_tensor(
     let mut feed = Collect { waiting: positions.iter().map(chain).collect(), outcomes: BTreeMap::new() };
     let drive = Drive {
         oracle,
+        surrogate: None,
         data: pixels,
         parts: &parts,
         norm: trial.norm,

@@ -336,7 +336,7 @@ fn scheduled(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap
     let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
     let info = gauntlet::device::open(Choice::Cpu).unwrap().info;
     let info = DeviceInfo { slots: 8, ..info };
-    let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, data, cadence: 1 };
+    let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, surrogate: None, data, cadence: 1 };
     let workers: Vec<Worker> = pixels.iter().map(worker).collect();
     let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
     let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| false };

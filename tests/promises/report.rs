@@ -62,6 +62,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
         training: "pgd".into(),
         parameters: 23_466,
         weights: "ab12cd34".into(),
+        adaptive: true,
         clean_accuracy: 0.97,
         ci95: [0.947, 0.983],
     };
@@ -83,6 +84,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
         defences: defences.iter().map(named).collect(),
         cells,
         worst_case,
+        apparent_gains: Vec::new(),
         checks: Vec::new(),
         hardened: Vec::new(),
         timing: Timing { seconds: 41.0, device_forwards: 130_000, device_backwards: 120_000, occupancy: 0.97, cells: timing },

@@ -8,7 +8,7 @@ mod overrides;
 use std::path::Path;
 
 use gauntlet::options::{Accepts, Entry, OptionSpec, Options};
-use gauntlet::suite::{AttackEntry, Catalogue, SourceEntry, Suite, parse, plan, read};
+use gauntlet::suite::{AttackEntry, Catalogue, SourceEntry, Suite, WrapperEntry, parse, plan, read};
 use gauntlet::threat::{Norm, Sweep};
 use gauntlet::{Error, Result};
 use miette::Diagnostic;
@@ -73,7 +73,7 @@ fn catalogue() -> Catalogue {
             entry("small-cnn", &[]),
         ],
         trainers: vec![entry("standard", STANDARD), entry("pgd", ADVERSARIAL)],
-        wrappers: vec![entry("bit-depth", const { &[option("bits", Accepts::Integer(1, 16), Some("4"))] })],
+        wrappers: vec![WrapperEntry { entry: entry("bit-depth", const { &[option("bits", Accepts::Integer(1, 16), Some("4"))] }), check: None }],
         attacks: vec![
             attack("noise", &[], BOTH),
             attack("fgsm", &[], BOTH),

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Wrapper, WrapperRow};
+use super::{Backward, FREE, Wrapper, WrapperRow};
 use crate::options::{Accepts, Entry, OptionSpec};
 
 /// How far from the grid counts as off it, in steps of the grid: above rounding of f32, below any change worth the name.
@@ -20,6 +20,8 @@ pub(super) const ROW: WrapperRow = WrapperRow {
             help: "values lie on multiples of 1 / levels",
         }],
     },
+    backward: Backward::Exact,
+    check: FREE,
     build: |options| Box::new(GridDetector { levels: options.integer("levels").unwrap_or(255) as f32 }),
 };
 
@@ -28,9 +30,13 @@ struct GridDetector {
 }
 
 impl Wrapper for GridDetector {
-    fn rejections(&self, inputs: &Tensor<2>, _logits: &Tensor<2>) -> Option<Tensor<2>> {
+    fn rejects(&self) -> bool {
+        true
+    }
+
+    fn score(&self, inputs: &Tensor<2>, _logits: &[Tensor<2>]) -> Option<Tensor<2>> {
         let scaled = inputs.clone() * self.levels;
         let off = (scaled.clone() - scaled.round()).abs().max_dim(1);
-        Some(off.greater_elem(TOLERANCE).float())
+        Some(off - TOLERANCE)
     }
 }

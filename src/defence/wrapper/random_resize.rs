@@ -3,7 +3,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Wrapper, WrapperRow};
+use super::images::resampled;
+use super::{Backward, FREE, Wrapper, WrapperRow};
 use crate::engine::draw::Draw;
 use crate::options::{Accepts, Entry, OptionSpec};
 
@@ -18,6 +19,8 @@ pub(super) const ROW: WrapperRow = WrapperRow {
             help: "the smallest factor; the largest is 1",
         }],
     },
+    backward: Backward::Exact,
+    check: FREE,
     build: |options| Box::new(RandomResize { smallest: options.number("smallest").unwrap_or(0.8) as f32 }),
 };
 
@@ -51,13 +54,16 @@ impl RandomResize {
 }
 
 impl Wrapper for RandomResize {
-    fn inputs(&self, inputs: Tensor<2>, [channels, height, width]: [usize; 3], draw: &Draw) -> Tensor<2> {
-        let [rows, features] = inputs.dims();
+    fn inputs(&self, inputs: Tensor<2>, shape: [usize; 3], draw: &Draw) -> Tensor<2> {
         let device = inputs.device();
-        let down = self.resampling(draw, height, PLACE[0], &device);
-        let across = self.resampling(draw, width, PLACE[1], &device).swap_dims(2, 3);
-        let images = inputs.reshape([rows, channels, height, width]);
-        down.matmul(images).matmul(across).reshape([rows, features])
+        let [down, across] = [0, 1].map(|side| self.resampling(draw, shape[1 + side], PLACE[side], &device));
+        resampled(inputs, shape, down, across)
+    }
+
+    fn pull(&self, inputs: Tensor<2>, gradient: Tensor<2>, shape: [usize; 3], draw: &Draw) -> Tensor<2> {
+        let device = inputs.device();
+        let [down, across] = [0, 1].map(|side| self.resampling(draw, shape[1 + side], PLACE[side], &device).swap_dims(2, 3));
+        resampled(gradient, shape, down, across)
     }
 
     fn is_random(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Wrapper, WrapperRow};
+use super::{Backward, FREE, Wrapper, WrapperRow};
 use crate::options::{Accepts, Entry, OptionSpec};
 
 pub(super) const ROW: WrapperRow = WrapperRow {
@@ -17,6 +17,8 @@ pub(super) const ROW: WrapperRow = WrapperRow {
             help: "below 1 saturates the softmax",
         }],
     },
+    backward: Backward::Exact,
+    check: FREE,
     build: |options| Box::new(Temperature { temperature: options.number("temperature").unwrap_or(0.001) as f32 }),
 };
 

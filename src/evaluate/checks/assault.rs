@@ -81,6 +81,7 @@ impl Assault<'_> {
         let mut feed = Hand { waiting: positions.iter().rev().map(chain).collect(), aftermath: Aftermath::default() };
         let drive = Drive {
             oracle: subject.oracle,
+            surrogate: None,
             data: subject.pixels,
             parts: &parts,
             norm: self.norm,

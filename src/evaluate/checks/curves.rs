@@ -29,7 +29,7 @@ pub fn monotone(subject: &Subject) -> Result<Found> {
     let (mut worst, mut places) = (Found::new(Verdict::Pass, ""), Vec::new());
     for series in exhaustive {
         let searches = match series.family(subject.data) {
-            Family::Noise => false,
+            Family::Noise | Family::Transfer => false,
             Family::Gradient => series.takes_many_steps(subject.data),
             Family::Score | Family::Mixed => true,
         };

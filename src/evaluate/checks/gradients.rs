@@ -57,7 +57,7 @@ fn covered(subject: &Subject) -> Option<String> {
 fn sees_past_softmax(series: &Attacked, subject: &Subject) -> bool {
     match series.family(subject.data) {
         Family::Noise => false,
-        Family::Score | Family::Mixed => true,
+        Family::Score | Family::Transfer | Family::Mixed => true,
         Family::Gradient => match series.options.text("loss") {
             Some(loss) => loss != "cross-entropy",
             None => !series.has_option("loss") || series.options.integer("targets").is_some_and(|targets| targets > 0),

@@ -35,7 +35,7 @@ pub fn random(subject: &Subject) -> Result<Found> {
     }
     let norms = subject.norms();
     let averaged = |norm| {
-        let averages = |series: &&Attacked| series.parts(subject.data).iter().any(|part| part.draws() >= AVERAGED);
+        let averages = |series: &&Attacked| series.parts(subject.data).iter().any(|part| subject.oracle.throws(part.draws(), part.uses_gradients()) >= AVERAGED);
         subject.series.iter().filter(|series| series.key.norm == norm).any(|series| averages(&series))
     };
     let found = if repeated > SAME {
@@ -48,7 +48,7 @@ pub fn random(subject: &Subject) -> Result<Found> {
     } else if redrawn <= SAME {
         Found::new(Verdict::Pass, format!("{PASSES} passes over {} probes give the same outputs to the bit", probes.len()))
     } else if norms.iter().all(|&norm| averaged(norm)) {
-        let detail = "the defence is random, and under every norm an attack averages its gradients over draws; the judge decides by most of 10 draws";
+        let detail = "the defence is random, and under every norm an attack averages its gradients over draws; the judge decides by draws of its own";
         Found::new(Verdict::Pass, detail)
     } else {
         let advice = format!(

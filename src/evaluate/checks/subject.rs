@@ -28,6 +28,8 @@ pub enum Family {
     Score,
     /// Draws without any search.
     Noise,
+    /// Gradients of another defence.
+    Transfer,
     /// Parts of several families, whose breaks are not told apart.
     Mixed,
 }
@@ -64,6 +66,9 @@ impl Attacked {
 
     pub(super) fn family(&self, data: &Dataset) -> Family {
         let parts = self.parts(data);
+        if parts.iter().any(|part| part.surrogate().is_some()) {
+            return Family::Transfer;
+        }
         match parts.iter().filter(|part| part.uses_gradients()).count() {
             0 if self.kind == "noise" => Family::Noise,
             0 => Family::Score,
@@ -173,7 +178,7 @@ impl Subject<'_> {
     pub(super) fn draw(&self, positions: &[usize], round: u32) -> Draw {
         let key = [self.seed as u32, (self.seed >> 32) as u32];
         let row = |&at: &usize| DrawRow { key, example: self.data.ids[at], attempt: CHECKING, step: round };
-        Draw { rows: positions.iter().map(row).collect(), number: 0 }
+        Draw::of(positions.iter().map(row).collect())
     }
 
     /// Logits of points [positions, features] that stand for the examples at positions, row-major, as many at once as the device takes.

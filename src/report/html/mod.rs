@@ -25,6 +25,7 @@ pub fn page(inputs: &Inputs, view: &View, exhibits: &[Exhibit], plots: &[Plot], 
     };
     let sections = [
         ("summary", "Summary", words::summary(view) + &tables::headline(view) + &figures(Section::Defences)),
+        ("apparent", "Gains that are only apparent", tables::apparent(view)),
         ("robustness", "Accuracy under attack, defence by defence", grid(&figures(Section::Robustness))),
         ("heatmaps", "Attacks by defences", grid(&figures(Section::Heatmap))),
         ("gallery", "Gallery", gallery(exhibits)?),

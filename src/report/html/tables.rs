@@ -6,7 +6,7 @@ use super::super::cost::passes;
 use super::super::text::{self, count, escape, interval, percent};
 use super::super::view::View;
 use crate::evaluate::checks::{Addition, CHECKS, CheckRow};
-use crate::evaluate::results::Cell;
+use crate::evaluate::results::{ApparentGain, Cell};
 
 /// A table's entry: HTML and the key to sort by.
 struct Entry(String, String);
@@ -74,6 +74,20 @@ pub fn headline(view: &View) -> String {
         html += &table(&caption, &all, &rows).replacen("sortable quiet", "sortable", 1);
     }
     html
+}
+
+/// Defences before attacks that do not know them, beside the same before attacks that do.
+pub fn apparent(view: &View) -> String {
+    let row = |gain: &ApparentGain| {
+        let accuracies = [gain.unknown_accuracy, gain.robust_accuracy].map(|share| number(percent(share), share));
+        let [unknown, known] = accuracies;
+        let points = number(format!("{:+.1}", 100.0 * gain.gain), gain.gain);
+        let place = number(text::distance(gain.epsilon), gain.epsilon);
+        ("", vec![words(&gain.defence), words(text::norm(gain.norm)), place, unknown, known, points])
+    };
+    let rows: Vec<_> = view.results.apparent_gains.iter().map(row).collect();
+    let heads = ["defence", "norm", "epsilon", "attacks do not know it", "attacks know it", "apparent gain, points"];
+    if rows.is_empty() { String::new() } else { table("Worst-case accuracy before attacks that do and do not know the defence", &heads, &rows) }
 }
 
 /// Every worst case.

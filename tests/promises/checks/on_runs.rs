@@ -25,6 +25,7 @@ name = "resized"
 model = { architecture = "mlp", seed = 1, hidden = 32 }
 train = { method = "standard", epochs = 15 }
 stack = [{ kind = "random-resize", smallest = 0.9 }]
+adaptive = false
 
 [[attack]]
 kind = "pgd"
@@ -61,7 +62,7 @@ fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
     assert_eq!(first["checks"].as_array().unwrap().len(), CHECKS.len());
     assert_eq!(check(&first, "random-output")["verdict"], "fail");
     assert!(first.get("hardened").is_none());
-    for part in ["checks of resized:", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"] {
+    for part in ["checks of resized (attacks do not know it):", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"] {
         assert!(said.contains(part), "{part} is missing in {said}");
     }
     assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");

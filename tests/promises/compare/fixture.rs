@@ -79,6 +79,8 @@ pub fn make(folder: &Path, run: &Run) -> Store {
         threats: vec![Threat { norm: Norm::Linf, epsilons: EPSILONS[run.from..].to_vec(), sweep: Sweep::Exhaustive }],
         planned: series.len() * EPSILONS[run.from..].len(),
         series,
+        unknown: Vec::new(),
+        members: Vec::new(),
     };
     store.put_fact("layout", &serde_json::to_string(&layout).unwrap()).unwrap();
     let text = |text: &str| text.to_owned();
@@ -95,6 +97,7 @@ pub fn make(folder: &Path, run: &Run) -> Store {
             training: "pgd".into(),
             parameters: 1234,
             weights: "ab12".into(),
+            adaptive: true,
             clean_accuracy: right as f64 / ids.len() as f64,
             ci95: [0.0, 1.0],
         };

@@ -22,10 +22,12 @@ pub fn outputs(kernel: &Kernel, variant: usize, shape: Shape, device: &Device) -
 ///
 /// Kernels that move, add and compare agree to the bit. Sums are taken in another order, and a GPU may fuse a product and a sum. Normal
 /// numbers come from a logarithm, a sine and a cosine, for which WGSL grants an absolute error of 2^-11 (here times a radius of at most
-/// 0.18).
+/// 0.18, of 0.6 for noisy copies). An iterative solver passes rounding on.
 fn tolerance(kernel: &Kernel, variant: usize) -> f32 {
     match (kernel.name, variant) {
-        ("admit" | "keep_best" | "linf_step", _) => 0.0,
+        ("admit" | "keep_best" | "linf_step" | "median" | "median_back" | "jpeg_blocks" | "votes", _) => 0.0,
+        ("gaussian", _) => 5e-4,
+        ("total_variation", _) => 1e-4,
         ("random_start", 1 | 3) | ("fab_start", 1 | 2) | ("apgd_start", 1..) => 1e-4,
         _ => 1e-5,
     }
