@@ -82,7 +82,8 @@ pub fn train(trainee: &Trainee, progress: &mut dyn FnMut(Progress) -> Result<()>
         for at in 0..steps_an_epoch {
             let step = (epoch - 1) * steps_an_epoch + at;
             let chosen = &order[at * batch..(at + 1) * batch];
-            let oracle = Oracle::new(Classifier { network: network.valid(), ..(*classifier).clone() }, (*device).clone());
+            let current = Classifier { network: network.valid(), ..(*classifier).clone() };
+            let oracle = Oracle::new(if inner.is_some() { current.compiled(device)? } else { current }, (*device).clone());
             let batch = Batch::gather(data, chosen, device);
             let (inputs, adversarial) = batch.training_inputs(inner.as_ref(), &oracle, key, epoch as u32);
             let (logits, moved) = Classifier { network: network.clone(), ..(*classifier).clone() }.training_logits(inputs.autodiff());

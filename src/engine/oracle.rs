@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::draw::Draw;
 use crate::defence::Wrapper;
+use crate::frozen::Tape;
 use crate::kernel::words;
 use crate::model::Classifier;
 use crate::{Error, Result};
@@ -92,12 +93,63 @@ impl Oracle {
     /// The gradient [rows, features], with respect to the inputs, of the sum over the draws of the losses whose gradients with respect
     /// to the logits `loss_gradients` gives, one a draw. A row's gradient is zero where those of its logits are.
     pub fn gradient(&self, inputs: Tensor<2>, draws: &[Draw], loss_gradients: impl FnOnce(&[Tensor<2>]) -> Vec<Tensor<2>>) -> Tensor<2> {
+        if self.classifier.plan.is_some() {
+            return self.planned_gradient(inputs, draws, loss_gradients);
+        }
         let inputs = inputs.autodiff().require_grad();
         let logits: Vec<Tensor<2>> = draws.iter().map(|draw| self.logits(inputs.clone(), draw)).collect();
         let plain: Vec<Tensor<2>> = logits.iter().map(|logits| logits.clone().inner()).collect();
         let losses = logits.into_iter().zip(loss_gradients(&plain)).map(|(logits, weights)| (logits * Tensor::from_inner(weights)).sum());
         let mut gradients = losses.reduce(|sum, loss| sum + loss).expect("there is a draw at least").backward();
         // A defence that cuts the graph between its input and its logits has no gradient: nothing to follow.
+        inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.inner().zeros_like())
+    }
+}
+
+/// One draw's way through wrappers, plan and wrappers.
+struct Way {
+    /// What the classifier sees, and its logits as a leaf; with no wrapper neither is tracked.
+    seen: Tensor<2>,
+    leaf: Tensor<2>,
+    logits: Tensor<2>,
+    tape: Tape,
+}
+
+impl Oracle {
+    /// As [`Oracle::gradient`], by the classifier's plan: what is asked of the logits goes back through the wrappers behind it, then
+    /// through the plan, then through the wrappers in front.
+    fn planned_gradient(
+        &self,
+        inputs: Tensor<2>,
+        draws: &[Draw],
+        loss_gradients: impl FnOnce(&[Tensor<2>]) -> Vec<Tensor<2>>,
+    ) -> Tensor<2> {
+        let bare = self.stack.is_empty();
+        let tracked = |tensor: Tensor<2>| if bare { tensor } else { tensor.autodiff().require_grad() };
+        let plain = |tensor: &Tensor<2>| if bare { tensor.clone() } else { tensor.clone().inner() };
+        let inputs = tracked(inputs);
+        let way = |draw: &Draw| {
+            let seen = self.stack.iter().fold(inputs.clone(), |inputs, wrapper| wrapper.inputs(inputs, self.shape(), draw));
+            let (logits, tape) = self.classifier.forward(&plain(&seen)).expect("the caller looked for a plan");
+            let leaf = tracked(logits);
+            let logits = self.stack.iter().rev().fold(leaf.clone(), |logits, wrapper| wrapper.logits(logits));
+            Way { seen, leaf, logits, tape }
+        };
+        let ways: Vec<Way> = draws.iter().map(way).collect();
+        let logits: Vec<Tensor<2>> = ways.iter().map(|way| plain(&way.logits)).collect();
+        let losses = ways.into_iter().zip(loss_gradients(&logits)).map(|(mut way, asked)| {
+            if bare {
+                return self.classifier.gradient(&mut way.tape, asked);
+            }
+            let mut gradients = (way.logits * Tensor::from_inner(asked)).sum().backward();
+            let asked = way.leaf.grad_remove(&mut gradients).unwrap_or_else(|| way.leaf.inner().zeros_like());
+            way.seen * Tensor::from_inner(self.classifier.gradient(&mut way.tape, asked))
+        });
+        let sum = losses.reduce(|sum, loss| sum + loss).expect("there is a draw at least");
+        if bare {
+            return sum;
+        }
+        let mut gradients = sum.sum().backward();
         inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.inner().zeros_like())
     }
 }

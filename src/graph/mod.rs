@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub use builder::{Builder, Conv};
 pub use freeze::freeze;
+pub(crate) use ops::resized;
 pub use run::{Constants, Outcome, Plan, run};
 pub use value::Value;
 
