@@ -7,6 +7,7 @@
 //! - [`device`]: which devices there are, how they are chosen and opened, and how much fits on one.
 //! - [`data`]: examples, from files or made.
 //! - [`graph`], [`onnx`] and [`model`]: networks as graphs, the reader of ONNX files, the zoo and its checkpoints.
+//! - [`frozen`]: a network whose weights no longer change, compiled for the processor: logits and gradients of the inputs.
 //! - [`defence`]: how models are trained, and what stands around them.
 //! - [`threat`]: norms and radii.
 //! - [`kernel`]: the hand-written WGSL compute shaders, each with a twin in Rust that the CPU device runs.
@@ -27,6 +28,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod frozen;
 pub mod graph;
 pub mod kernel;
 pub mod model;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 
@@ -12,6 +13,7 @@ use super::training::{Progress, Trainee, train_kept};
 use super::{TRAINERS, TrainerRow};
 use crate::data::Dataset;
 use crate::evaluate::record::Epoch;
+use crate::frozen::Plan;
 use crate::model::source::Design;
 use crate::model::{self, Classifier, Weights};
 use crate::store::write_atomic;
@@ -45,19 +47,27 @@ pub struct Prepared {
     /// Whether it was trained just now.
     pub trained: bool,
     frozen: Classifier,
+    plan: OnceLock<Option<Arc<Plan>>>,
 }
 
 impl Prepared {
     fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, device: &Device) -> Result<Self> {
         let weights = Weights::of(&classifier.network);
         let frozen = classifier.frozen(device)?;
-        Ok(Self { classifier, weights, history, trained, frozen })
+        Ok(Self { classifier, weights, history, trained, frozen, plan: OnceLock::new() })
     }
 
-    /// The defence as it is attacked, on another device: the same function, batch norm folded away.
+    /// The defence as it is attacked, on another device: the same function, batch norm folded away; on the processor with a plan, all
+    /// workers with the same one.
     pub fn on(&self, device: &Device) -> Classifier {
         use burn::module::Module;
-        Classifier { network: self.frozen.network.clone().to_device(device), ..self.frozen.clone() }
+        let frozen = Classifier { network: self.frozen.network.clone().to_device(device), ..self.frozen.clone() };
+        if *device != Device::flex() {
+            return Classifier { plan: None, ..frozen };
+        }
+        let compile = || frozen.plan.clone().or_else(|| frozen.clone().compiled(device).ok()?.plan);
+        let plan = self.plan.get_or_init(compile).clone();
+        Classifier { plan, ..frozen }
     }
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub use builder::{Builder, Conv};
 pub use freeze::freeze;
+pub(crate) use ops::resized;
 pub use run::{Constants, Mode, Outcome, Plan, Throw, run};
 pub use value::Value;
 

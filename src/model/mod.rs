@@ -15,9 +15,12 @@ pub mod source;
 pub mod weights;
 mod zoo;
 
-use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
 
-use crate::graph::{Graph, Throw};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::frozen::{Plan, Tape};
+use crate::graph::{Graph, Throw, freeze};
 use crate::nearest::nearest;
 use crate::options::{Entry, Options};
 use crate::{Error, Result};
@@ -87,6 +90,8 @@ pub struct Classifier {
     pub shape: [usize; 3],
     /// How many classes.
     pub classes: usize,
+    /// What runs in the network's place where no weights are trained: on the processor, if a plan can hold all of the network.
+    pub plan: Option<Arc<Plan>>,
 }
 
 impl Classifier {
@@ -106,7 +111,7 @@ impl Classifier {
     /// A graph that does not fit together; weights that are not its.
     pub fn from_graph(graph: Graph, weights: &Weights, device: &Device) -> Result<Self> {
         let (shape, classes) = (graph.input, graph.classes);
-        Ok(Self { network: Network::new(graph, weights, "the weights", device)?, shape, classes })
+        Ok(Self { network: Network::new(graph, weights, "the weights", device)?, shape, classes, plan: None })
     }
 
     /// The same function of the images with less work, batch norm folded away, on a device: what attacks run. Not to be trained.
@@ -114,7 +119,26 @@ impl Classifier {
     /// # Errors
     /// A device that does not answer.
     pub fn frozen(&self, device: &Device) -> Result<Self> {
-        Ok(Self { network: self.network.frozen(device)?, shape: self.shape, classes: self.classes })
+        Self { network: self.network.frozen(device)?, ..self.clone() }.compiled(device)
+    }
+
+    /// With a plan of the weights as they are now, where `device` is the processor and a plan can hold the network; else without one.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn compiled(self, device: &Device) -> Result<Self> {
+        if *device != Device::flex() {
+            return Ok(Self { plan: None, ..self });
+        }
+        let (graph, weights) = freeze(self.network.graph(), &self.network.weights())?;
+        let plan = match Plan::compile(&graph, &weights)? {
+            Ok(plan) => Some(Arc::new(plan)),
+            Err(missing) => {
+                tracing::debug!("no plan holds {missing:?}: the network runs on Burn");
+                None
+            }
+        };
+        Ok(Self { plan, ..self })
     }
 
     /// Numbers that a forward pass makes of one image and keeps, layer by layer: what memory is reckoned by.
@@ -129,7 +153,22 @@ impl Classifier {
 
     /// Logits [rows, classes] of flat inputs [rows, features].
     pub fn logits(&self, inputs: Tensor<2>) -> Tensor<2> {
-        self.network.forward(self.images(inputs))
+        match &self.plan {
+            Some(plan) if !inputs.is_autodiff() => self.tensor(plan.logits(&numbers(inputs.clone())), self.classes, &inputs.device()),
+            _ => self.network.forward(self.images(inputs)),
+        }
+    }
+
+    /// As [`Classifier::logits`], with what [`Classifier::gradient`] needs; none where there is no plan.
+    pub fn forward(&self, inputs: &Tensor<2>) -> Option<(Tensor<2>, Tape)> {
+        let (logits, tape) = self.plan.as_ref()?.forward(&numbers(inputs.clone()));
+        Some((self.tensor(logits, self.classes, &inputs.device()), tape))
+    }
+
+    /// The gradient [rows, features] of the loss whose gradient with respect to the logits is `asked`.
+    pub fn gradient(&self, tape: &mut Tape, asked: Tensor<2>) -> Tensor<2> {
+        let device = asked.device();
+        self.tensor(tape.gradient(&numbers(asked)), self.features(), &device)
     }
 
     /// As [`Classifier::logits`], batch norm using the statistics of these rows, and the running statistics that they move.
@@ -142,9 +181,19 @@ impl Classifier {
         self.network.forward_dropping(self.images(inputs), Some(throw))
     }
 
+    fn tensor(&self, numbers: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
+        let rows = numbers.len() / columns;
+        Tensor::from_data(TensorData::new(numbers, [rows, columns]), device)
+    }
+
     fn images(&self, inputs: Tensor<2>) -> Tensor<4> {
         let [rows, _] = inputs.dims();
         let [channels, height, width] = self.shape;
         inputs.reshape([rows, channels, height, width])
     }
+}
+
+/// The numbers of a tensor on the processor.
+fn numbers(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("a tensor on the processor holds f32")
 }

@@ -184,8 +184,11 @@ impl<'a> Course<'a> {
         Classifier { network, ..self.trainee.classifier.clone() }
     }
 
-    fn oracle(&self, classifier: Classifier) -> Oracle {
-        Oracle::new(classifier, self.device.clone())
+    /// A classifier to be asked and attacked; where attacks run on it, with a plan.
+    fn oracle(&self, classifier: Classifier) -> Result<Oracle> {
+        let attacked = !self.method.threats().is_empty();
+        let classifier = if attacked { classifier.compiled(&self.device)? } else { classifier };
+        Ok(Oracle::new(classifier, self.device.clone()))
     }
 
     /// What would be deployed now: the average where there is one.
@@ -229,7 +232,7 @@ impl<'a> Course<'a> {
         let mut line = tally.epoch(epoch);
         self.refuse_collapse(&line)?;
         let first = Batch::plain(self.trainee.data, batches[0], &self.device);
-        let oracle = self.oracle(self.classifier(self.network.valid()));
+        let oracle = self.oracle(self.classifier(self.network.valid()))?;
         let review = Review { batch: &first, oracle: &oracle, key: self.key, epoch: epoch as u32, history: &self.history };
         line.event = self.method.after_epoch(&review, &mut line)?;
         if line.event.is_some() {
@@ -246,7 +249,7 @@ impl<'a> Course<'a> {
     /// One step on a batch, the `step`th of its phase.
     fn step(&mut self, batch: &Batch, epoch: usize, step: usize, tally: &mut Tally) -> Result<()> {
         let steps = self.phase_epochs() * (self.learnt.len() / self.batch) * self.method.replays();
-        let oracle = self.oracle(self.classifier(self.network.valid()));
+        let oracle = self.oracle(self.classifier(self.network.valid()))?;
         let lesson = Lesson { batch, oracle: &oracle, key: self.key, epoch: epoch as u32, done: step as f64 / steps as f64 };
         let inputs = self.method.inputs(&lesson)?;
         let examples = batch.examples.clone();
@@ -315,7 +318,7 @@ impl<'a> Course<'a> {
             return Ok(());
         }
         let deployed = self.deployed();
-        let oracle = self.oracle(deployed.clone());
+        let oracle = self.oracle(deployed.clone())?;
         let found = trial::validate(&oracle, self.trainee.data, &self.held, &self.method.threats(), self.recipe.batch, self.key)?;
         line.validation = Some(found);
         if self.best.as_ref().is_none_or(|(_, score, _)| found.score() > *score) {

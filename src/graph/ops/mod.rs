@@ -9,6 +9,8 @@ mod resize;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+pub(crate) use resize::matrix as resized;
+
 use super::{Binary, Constants, Dim, Op, Value};
 
 /// Runs an operation on inputs that [`infer`](super::shape::infer) has passed. The weight of a dense layer comes as [in, out].

@@ -11,7 +11,7 @@ pub(super) fn resize(x: Value, constants: &Constants) -> Value {
 }
 
 /// The matrix [from, to], row-major, by which an axis is multiplied.
-pub(super) fn matrix(from: usize, to: usize, scale: f32, mode: ResizeMode, coordinates: Coordinates) -> Vec<f32> {
+pub(crate) fn matrix(from: usize, to: usize, scale: f32, mode: ResizeMode, coordinates: Coordinates) -> Vec<f32> {
     let mut matrix = vec![0.0; from * to];
     for column in 0..to {
         let at = position(column as f32, from as f32, to as f32, scale, coordinates);

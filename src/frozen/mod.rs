@@ -1,0 +1,30 @@
+//! A network whose weights no longer change, compiled for the processor.
+//!
+//! An attack runs one network thousands of times and wants two things of it: logits, and the gradient of a loss of them with respect to
+//! the images. [`Plan::compile`] turns a frozen graph and its weights into a list of steps forward and one backward:
+//!
+//! - 16 images go together, the image innermost: a value is features x 16, so that every step is a loop over whole registers, whatever
+//!   its windows, strides or borders. A block goes through all of the network on one thread; blocks share nothing but weights.
+//! - Weights are packed once, for the way forward and, turned round, for the way back; both read them from the first to the last.
+//! - Padding is a border of zeros around the values that convolutions read. Rectifiers and sums belong to the convolutions before them.
+//! - Of the way forward only what the way back needs is kept: a bit for each rectified number, a byte for each pooling window.
+//!
+//! An operation that a plan cannot hold leaves the network to Burn: [`Plan::compile`] names it. The same holds on a GPU and in training.
+
+mod convolution;
+mod element;
+mod emit;
+mod lanes;
+mod layers;
+mod layout;
+mod moves;
+mod passes;
+mod plan;
+mod pool;
+mod read;
+mod rows;
+mod step;
+mod sweeps;
+mod turns;
+
+pub use plan::{Plan, Tape};
