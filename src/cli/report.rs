@@ -153,6 +153,9 @@ fn checks(results: &Results, text: &mut String) {
     for defence in &results.defences {
         let of_defence: Vec<Check> = results.checks.iter().filter(|check| check.defence == defence.name).cloned().collect();
         if of_defence.is_empty() {
+            if results.complete {
+                text.push_str(&format!("checks of {}: none were run (--no-checks)\n\n", defence.name));
+            }
             continue;
         }
         let counts = ["fail", "warn", "pass", "skip"].map(|verdict| {

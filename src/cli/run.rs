@@ -38,6 +38,9 @@ pub struct Arguments {
     /// Add the attacks that failed checks ask for, and say which: averaged gradients, more steps and restarts, another loss, `square`
     #[arg(long)]
     harden: bool,
+    /// Leave out the checks of the evaluation; the report says so, and the run without this option makes up for them
+    #[arg(long, conflicts_with = "harden")]
+    no_checks: bool,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -69,6 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         keep_examples: arguments.keep_examples,
         mix_devices: arguments.mix_devices,
         harden: arguments.harden,
+        checks: !arguments.no_checks,
     };
     let lines = Lines::new(arguments.quiet || arguments.json);
     let (store, ending) = run::run(&request, &lines)?;

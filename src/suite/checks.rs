@@ -16,20 +16,25 @@ use crate::{Error, Result};
 /// The fact that has a run's additions.
 const HARDENED: &str = "hardened";
 
-/// The fact that says whether a run is complete: "true", or nothing, or "false".
+/// The fact that says whether a run is complete: "true"; "unchecked", which lacks the checks alone; or nothing, or "false".
 const COMPLETE: &str = "complete";
 
-/// Whether a run has everything that it is to have.
+/// Whether every attack of a run is done, and its checks are, or were left out on purpose.
 ///
 /// # Errors
 /// A store that cannot be read.
 pub fn is_complete(store: &Store) -> Result<bool> {
+    Ok(matches!(store.fact(COMPLETE)?.as_deref(), Some("true" | "unchecked")))
+}
+
+/// Whether a complete run has its checks too.
+pub(super) fn is_checked(store: &Store) -> Result<bool> {
     Ok(store.fact(COMPLETE)?.as_deref() == Some("true"))
 }
 
-/// Says that it has.
-pub(super) fn complete(store: &Store) -> Result<()> {
-    store.put_fact(COMPLETE, "true")
+/// Says that it is complete, with its checks or without.
+pub(super) fn complete(store: &Store, checked: bool) -> Result<()> {
+    store.put_fact(COMPLETE, if checked { "true" } else { "unchecked" })
 }
 
 /// What the checks of a defence came to, and on what evidence.

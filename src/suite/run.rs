@@ -50,6 +50,8 @@ pub struct RunRequest {
     pub mix_devices: bool,
     /// `--harden`: add the attacks that failed checks ask for.
     pub harden: bool,
+    /// Whether the defences are checked; `--no-checks` leaves it out.
+    pub checks: bool,
 }
 
 /// Is told how a run goes.
@@ -95,7 +97,7 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
         let names: Vec<&str> = kept.iter().map(|addition| addition.name.as_str()).collect();
         observer.note(&format!("--harden: the run keeps what it added before: {}", names.join(", ")));
     }
-    let done = checks::is_complete(&store)? && !harden;
+    let done = if request.checks { checks::is_checked(&store)? } else { checks::is_complete(&store)? } && !harden;
     refuse_foreign(request, &store, &stations, done)?;
     if done {
         return Ok((store, Ending::Done));
@@ -104,7 +106,8 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     for station in &stations {
         tracing::info!(device = %station.info.name, backend = %station.info.backend, slots = station.info.slots, "device opened");
     }
-    let finished = carry_out(&mut resolved, &store, &stations, observer, &request.weights, harden).and_then(|()| checks::complete(&store));
+    let finished = carry_out(request, &mut resolved, &store, &stations, observer, harden);
+    let finished = finished.and_then(|()| checks::complete(&store, request.checks));
     let timed = store.add_timing(started.elapsed().as_secs_f64());
     if let Err(error) = &finished {
         tracing::error!(error = %error, "run stopped");
@@ -120,15 +123,15 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
 
 /// Attacks and checks every defence; to harden, again with what the checks ask for.
 fn carry_out(
+    request: &RunRequest,
     resolved: &mut Resolved,
     store: &Store,
     stations: &[Station],
     observer: &dyn Observer,
-    cache: &Path,
     harden: bool,
 ) -> Result<()> {
-    let run = Run { resolved, store, stations, observer };
-    let prepared = run.prepare(cache)?;
+    let run = Run { resolved, store, stations, observer, checks: request.checks };
+    let prepared = run.prepare(&request.weights)?;
     let mut met = Vec::new();
     for (at, spec) in run.resolved.suite.defences.iter().enumerate() {
         let clean = run.meet(spec, &prepared[at])?;
@@ -141,7 +144,7 @@ fn carry_out(
     let additions = checks::harden(&run)?;
     extend(resolved, &additions);
     keep_layout(store, resolved)?;
-    let run = Run { resolved, store, stations, observer };
+    let run = Run { resolved, store, stations, observer, checks: request.checks };
     for (at, clean) in met.iter().enumerate() {
         run.attack(at, &prepared, clean)?;
     }
@@ -170,6 +173,8 @@ pub(super) struct Run<'a> {
     pub(super) store: &'a Store,
     pub(super) stations: &'a [Station],
     pub(super) observer: &'a dyn Observer,
+    /// Whether the defences are checked.
+    pub(super) checks: bool,
 }
 
 impl Run<'_> {
@@ -237,7 +242,7 @@ impl Run<'_> {
                 .collect();
             series::run(self, key, &workers, clean)?;
         }
-        self.check(spec, &on(spec, prepared, &self.stations[0]), clean)
+        if self.checks { self.check(spec, &on(spec, prepared, &self.stations[0]), clean) } else { Ok(()) }
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.

@@ -46,6 +46,9 @@ pub fn banners(view: &View) -> String {
             format!("<strong>{rows} failed {row}</strong> in {cells} {noun}. They count as not robust; <a href=\"#failed\">see which</a>."),
         );
     }
+    if view.results.complete && view.results.checks.is_empty() {
+        add("warn", "<strong>No checks were run</strong> of the evaluation itself (<code>--no-checks</code>).".into());
+    }
     for (verdict, class, words) in [("fail", "alarm", "failed"), ("warn", "warn", "warn")] {
         let number = view.results.checks.iter().filter(|check| check.verdict == verdict).count();
         if number > 0 {

@@ -4,6 +4,7 @@ use super::*;
 
 promises! {
     a_run_prints_its_checks_and_a_fail_is_exit_code_1,
+    checks_left_out_are_said_and_made_up_for,
     hardening_adds_what_the_checks_ask_for_and_says_so,
     the_quick_suite_fails_no_check,
     a_masked_gradient_is_seen_from_pgd_with_square_or_noise_beside_it,
@@ -76,6 +77,26 @@ fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
     let again = run(folder.path(), &RUN, 1);
     assert!(again.contains("Nothing to do") && again.contains("FAIL  random-output"), "{again}");
     assert_eq!(results(folder.path())["checks"], first["checks"]);
+}
+
+fn checks_left_out_are_said_and_made_up_for() {
+    let folder = suite();
+    let without = [&RUN[..], &["--no-checks"]].concat();
+    let said = run(folder.path(), &without, 0);
+    assert!(said.contains("checks of resized: none were run (--no-checks)"), "{said}");
+    let unchecked = results(folder.path());
+    assert_eq!((&unchecked["complete"], unchecked["checks"].as_array().unwrap().len()), (&Value::Bool(true), 0));
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("No checks were run"));
+    assert!(run(folder.path(), &without, 0).contains("Nothing to do"));
+    // Asked for later, they are run, and the attacks are not run again.
+    let said = run(folder.path(), &RUN, 1);
+    assert!(said.contains("FAIL  random-output") && !said.contains("Nothing to do"), "{said}");
+    let checked = results(folder.path());
+    assert_eq!(checked["checks"].as_array().unwrap().len(), CHECKS.len());
+    assert_eq!(checked["cells"], unchecked["cells"]);
+    // Once there, they stay.
+    assert!(run(folder.path(), &without, 1).contains("FAIL  random-output"));
 }
 
 fn hardening_adds_what_the_checks_ask_for_and_says_so() {
