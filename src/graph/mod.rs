@@ -9,6 +9,7 @@ mod count;
 mod dim;
 mod freeze;
 mod ops;
+pub(crate) mod probe;
 mod run;
 pub mod shape;
 mod value;

@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result};
 use crate::options::Entry;
+use crate::suite::certificates;
 use crate::suite::check::syntax;
 use crate::suite::data;
 use crate::suite::entries;
@@ -78,10 +79,13 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
     // A threat whose norm cannot be read may be the one that an attack works under.
     let judged = if threats.len() == wanted { threats.as_slice() } else { &[] };
     let attacks = entries::attacks(reader, attacks, judged, catalogue);
+    let certificates = if root.has("certificate") { tables(reader, &mut root, "certificate", "kind = \"interval\"") } else { Vec::new() };
+    let certificates = certificates::certificates(reader, certificates, judged, &catalogue.certifiers);
     trainable(reader, &data, train_data.as_ref(), &defences, catalogue);
+    root.take("certificate");
     root.finish(reader);
     let defences = defences.into_iter().map(|(defence, _)| defence).collect();
-    Suite { title, seed, data, train_data, threats, defences, attacks, text: text.to_string(), base: base.to_path_buf() }
+    Suite { title, seed, data, train_data, threats, defences, attacks, certificates, text: text.to_string(), base: base.to_path_buf() }
 }
 
 /// The entries of a list of tables; at least one.

@@ -214,6 +214,7 @@ impl Run<'_> {
                 .collect();
             series::run(self, key, &workers, clean)?;
         }
+        self.certify(spec, prepared)?;
         self.check(spec, &on(spec, prepared, &self.stations[0]), clean)
     }
 

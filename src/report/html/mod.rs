@@ -26,6 +26,7 @@ pub fn page(inputs: &Inputs, view: &View, exhibits: &[Exhibit], plots: &[Plot], 
     let sections = [
         ("summary", "Summary", words::summary(view) + &tables::headline(view) + &figures(Section::Defences)),
         ("robustness", "Accuracy under attack, defence by defence", grid(&figures(Section::Robustness))),
+        ("certified", "What is certain, and what was broken", grid(&figures(Section::Certified)) + &tables::certified(view)),
         ("heatmaps", "Attacks by defences", grid(&figures(Section::Heatmap))),
         ("gallery", "Gallery", gallery(exhibits)?),
         ("failed", "Failed rows", tables::failed(view)),

@@ -79,6 +79,8 @@ pub fn make(folder: &Path, run: &Run) -> Store {
         threats: vec![Threat { norm: Norm::Linf, epsilons: EPSILONS[run.from..].to_vec(), sweep: Sweep::Exhaustive }],
         planned: series.len() * EPSILONS[run.from..].len(),
         series,
+        certificates: Vec::new(),
+        refused: Vec::new(),
     };
     store.put_fact("layout", &serde_json::to_string(&layout).unwrap()).unwrap();
     let text = |text: &str| text.to_owned();

@@ -60,6 +60,8 @@ fn results() -> Results {
         worst_case: vec![],
         checks: vec![check],
         hardened: Vec::new(),
+        certified: Vec::new(),
+        uncertified: Vec::new(),
         timing: Timing::default(),
     }
 }
