@@ -13,6 +13,7 @@
 //! - [`kernel`]: the hand-written WGSL compute shaders, each with a twin in Rust that the CPU device runs.
 //! - [`attack`]: state machines over rows.
 //! - [`engine`]: rows in slots, the oracle, the judge, the sweep over epsilons.
+//! - [`certify`]: radii within which no attack can succeed.
 //! - [`store`]: what was found, committed chunk by chunk.
 //! - [`evaluate`] and [`report`]: numbers, plots, tables, exports.
 //! - [`cli`]: the commands.
@@ -21,6 +22,7 @@
 //! is failed, and never robust.
 
 pub mod attack;
+pub mod certify;
 pub mod cli;
 pub mod data;
 pub mod defence;

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::Result;
 use crate::attack::ATTACKS;
+use crate::certify::CERTIFIERS;
 use crate::data::SOURCES;
 use crate::defence::{TRAINERS, WRAPPERS};
 use crate::evaluate::checks::CHECKS;
@@ -28,6 +29,7 @@ enum What {
     Layers,
     Trainers,
     Wrappers,
+    Certificates,
     Sources,
     Checks,
     Operators,
@@ -50,6 +52,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .collect(),
         What::Models => MODELS.iter().map(|row| describe(&row.entry, "")).collect(),
         What::Wrappers => WRAPPERS.iter().map(|row| describe(&row.entry, &format!(" [backward: {}]", row.backward))).collect(),
+        What::Certificates => CERTIFIERS
+            .iter()
+            .map(|row| {
+                let norms: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
+                describe(&row.entry, &format!(" [{}]", norms.join(", ")))
+            })
+            .collect(),
         What::Layers => LAYERS
             .iter()
             .map(|row| {

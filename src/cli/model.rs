@@ -195,8 +195,18 @@ fn try_out(facts: &mut Facts, oracle: &Oracle, data: &Dataset) -> Result<()> {
         accuracy: right as f64 / data.len() as f64,
         ci95: wilson(right, data.len(), 0.95),
     });
-    let subject =
-        Subject { defence: &facts.file, oracle, data, pixels: &pixels, clean: &clean, slots, cadence: 1, seed: 0, series: Vec::new() };
+    let subject = Subject {
+        defence: &facts.file,
+        oracle,
+        data,
+        pixels: &pixels,
+        clean: &clean,
+        slots,
+        cadence: 1,
+        seed: 0,
+        series: Vec::new(),
+        certified: Vec::new(),
+    };
     facts.checks = checks::run_alone(&subject)?.into_iter().map(|checked| checked.check).collect();
     Ok(())
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use super::SuiteArguments;
 use crate::Result;
 use crate::attack::{ATTACKS, Attack, Setting};
+use crate::suite::certify::Planned;
 use crate::suite::resolved::Resolved;
 use crate::threat::Sweep;
 
@@ -25,7 +26,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let resolved = arguments.suite.resolve()?;
     if arguments.json {
-        let whole = serde_json::json!({ "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved) });
+        let whole = serde_json::json!({
+            "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved),
+            "certificates": resolved.certificates, "uncertified": resolved.refused,
+        });
         super::say(&serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"))?;
     } else {
         super::say(&as_text(&resolved))?;
@@ -58,6 +62,14 @@ fn as_text(resolved: &Resolved) -> String {
     );
     lines.push("every epsilon that is run; a descending sweep is taken to cost two rows an example. Judge and audits come on top.".into());
     lines.extend(plan.skipped.iter().map(|skipped| format!("left out: {} does not work under {}", skipped.attack, skipped.norm.name())));
+    let certified = |planned: &Planned| format!("certified: {} by {} under {}", planned.defence, planned.certificate, planned.norm.name());
+    lines.extend(resolved.certificates.iter().map(certified));
+    lines.extend(
+        resolved
+            .refused
+            .iter()
+            .map(|refused| format!("{} is not certifiable by {}: {}", refused.defence, refused.certificate, refused.why)),
+    );
     lines.join("\n")
 }
 

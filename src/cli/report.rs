@@ -7,11 +7,12 @@ use clap::Args;
 
 use crate::Result;
 use crate::evaluate::checks::Addition;
-use crate::evaluate::results::{Check, Results};
+use crate::evaluate::results::{Certified, Check, Results};
 use crate::report::labels::labelled;
 use crate::report::text::distance;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
+use crate::suite::certify::Refused;
 use crate::threat::Norm;
 
 /// Options of `report`.
@@ -52,6 +53,7 @@ pub fn write(store: &Store) -> Result<Results> {
     write_atomic(&folder.join("suite.toml"), gathered.layout.suite.as_bytes())?;
     exports::write_json(&folder.join("results.json"), &gathered.results)?;
     exports::write_csv(&folder.join("results.csv"), &gathered.results)?;
+    exports::write_certified(folder, &gathered.results)?;
     exports::write_parquet(&folder.join("examples.parquet"), gathered.rows(store))?;
     let inputs = Inputs {
         results: &gathered.results,
@@ -118,6 +120,7 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
         }
         table(&lines, &mut text);
     }
+    certified(results, &mut text);
     apparent(results, &mut text);
     text.push('\n');
     checks(results, &mut text);
@@ -143,6 +146,30 @@ fn apparent(results: &Results, text: &mut String) {
         vec![gain.defence.clone(), gain.norm.name().into(), distance(gain.epsilon), unknown, known, format!("{:+.1}", 100.0 * gain.gain)]
     }));
     table(&lines, text);
+}
+
+/// Certified accuracies, a table a norm, and what cannot be certified.
+fn certified(results: &Results, text: &mut String) {
+    for norm in Norm::ALL {
+        let of_norm: Vec<&Certified> = results.certified.iter().filter(|certified| certified.norm == norm).collect();
+        let Some(first) = of_norm.first() else { continue };
+        let head = of_norm.iter().take_while(|other| (&other.defence, &other.certificate) == (&first.defence, &first.certificate));
+        text.push_str(&format!("\ncertified accuracy, %, under {}\n", norm.name()));
+        let mut lines = vec![vec!["defence".to_owned(), "certificate".into()]];
+        lines[0].extend(head.map(|certified| distance(certified.epsilon)));
+        for certified in of_norm {
+            if lines.last().is_none_or(|line| line[0] != certified.defence || line[1] != certified.certificate) {
+                lines.push(vec![certified.defence.clone(), certified.certificate.clone()]);
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(format!("{:.1}", 100.0 * certified.certified_accuracy));
+            }
+        }
+        table(&lines, text);
+    }
+    for Refused { defence, certificate, why } in &results.uncertified {
+        text.push_str(&format!("{defence} is not certifiable by {certificate}: {why}\n"));
+    }
 }
 
 /// Columns that a line of the checks takes at most.

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use super::interval::{CONFIDENCE, wilson};
 use super::record::{ExampleOutcomes, Outcome, SeriesKey, Settled, Verdict};
-use super::results::{Cell, WorstCase};
+use super::results::{Cell, Certified, WorstCase};
+use crate::certify::Certificate;
 use crate::error::{Error, Result};
+use crate::suite::certify::Planned;
 use crate::threat::Norm;
 
 /// A break at distance d counts at every epsilon of at least d less this, in input units: distances are f32, epsilons f64.
@@ -133,6 +135,33 @@ pub fn worst_case(defence: &str, norm: Norm, epsilons: &[f64], clean: &Clean, se
         ci95: wilson(robust, examples, CONFIDENCE),
     };
     Ok(epsilons.iter().zip(&robust).map(entry).collect())
+}
+
+/// The entries of a certificate, in the order of `epsilons`; none as long as an example is missing.
+pub fn certified(planned: &Planned, epsilons: &[f64], ids: &[u32], found: &[Certificate]) -> Vec<Certified> {
+    let examples = ids.len();
+    if found.len() != examples || examples == 0 {
+        return Vec::new();
+    }
+    let mut radii: Vec<f64> = found.iter().map(|certificate| certificate.radius.unwrap_or(0.0)).collect();
+    radii.sort_by(f64::total_cmp);
+    let median_radius = 0.5 * (radii[(examples - 1) / 2] + radii[examples / 2]);
+    let entry = |&epsilon: &f64| {
+        let held = found.iter().filter(|certificate| certificate.radius.is_some_and(|radius| radius >= epsilon)).count();
+        Certified {
+            defence: planned.defence.clone(),
+            certificate: planned.certificate.clone(),
+            kind: planned.kind.clone(),
+            norm: planned.norm,
+            epsilon,
+            examples,
+            abstained: found.iter().filter(|certificate| certificate.abstained).count(),
+            certified_accuracy: share(held, examples),
+            ci95: wilson(held, examples, CONFIDENCE),
+            median_radius,
+        }
+    };
+    epsilons.iter().map(entry).collect()
 }
 
 /// The smallest epsilon that a row's breaks reach: each break's distance or its own epsilon, whichever is less.

@@ -64,5 +64,6 @@ pub fn timing(spent: &Spent, cells: &[Cell]) -> Timing {
         device_backwards: total(|cost| cost.device_backwards),
         occupancy: if capacity == 0 { 0.0 } else { active as f64 / capacity as f64 },
         cells: timings,
+        certificates: Vec::new(),
     }
 }

@@ -49,6 +49,23 @@ pub fn clopper_pearson_upper(errors: usize, n: usize, confidence: f64) -> f64 {
     beta.inverse_cdf(confidence)
 }
 
+/// One-sided exact lower bound of a success rate, `successes` seen among `n`: the quantile at 1 - `confidence` of
+/// Beta(successes, n - successes + 1) (Clopper and Pearson 1934). 0 where nothing succeeded.
+///
+/// # Panics
+/// As [`clopper_pearson_upper`].
+pub fn clopper_pearson_lower(successes: usize, n: usize, confidence: f64) -> f64 {
+    check(successes, n, confidence);
+    if successes == 0 {
+        return 0.0;
+    }
+    if successes == n {
+        return (1.0 - confidence).powf(1.0 / n as f64);
+    }
+    let beta = Beta::new(successes as f64, (n - successes + 1) as f64).expect("both shapes are at least 1");
+    beta.inverse_cdf(1.0 - confidence)
+}
+
 fn check(count: usize, n: usize, confidence: f64) {
     assert!(count <= n, "{count} of {n} is no share");
     assert!(confidence > 0.0 && confidence < 1.0, "a confidence of {confidence} is outside (0, 1)");

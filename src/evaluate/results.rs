@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::checks::Addition;
+use crate::suite::certify::Refused;
 use crate::threat::Norm;
 
 /// A whole run. Everything but `timing` is a function of the suite, the data, the weights and the kind of device.
@@ -36,6 +37,12 @@ pub struct Results {
     /// Attacks that `--harden` added to the suite's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hardened: Vec<Addition>,
+    /// What is certain whatever an attack tries, one entry a defence, certificate, norm and epsilon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certified: Vec<Certified>,
+    /// The defences that a certificate cannot be had for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncertified: Vec<Refused>,
     /// The only part that two runs of one suite may differ in.
     pub timing: Timing,
 }
@@ -165,6 +172,31 @@ pub struct ApparentGain {
     pub gain: f64,
 }
 
+/// One certificate at one epsilon for one defence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Certified {
+    /// The defence's name.
+    pub defence: String,
+    /// The certificate entry's name.
+    pub certificate: String,
+    /// The certifier's name.
+    pub kind: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// How many examples the accuracy is a share of.
+    pub examples: usize,
+    /// Examples for which the certifier declined to name a class, at any epsilon.
+    pub abstained: usize,
+    /// Share whose right class is certain within the radius.
+    pub certified_accuracy: f64,
+    /// 95 % Wilson interval.
+    pub ci95: [f64; 2],
+    /// Median of the certified radii over all examples, those without one counting as 0.
+    pub median_radius: f64,
+}
+
 /// The outcome of a check of the evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -193,6 +225,22 @@ pub struct Timing {
     pub occupancy: f64,
     /// Seconds a cell.
     pub cells: Vec<CellTiming>,
+    /// Seconds a certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateTiming>,
+}
+
+/// Seconds that a defence's certificate took over all examples and epsilons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificateTiming {
+    /// The defence's name.
+    pub defence: String,
+    /// The certificate entry's name.
+    pub certificate: String,
+    /// The norm.
+    pub norm: Norm,
+    /// Wall seconds.
+    pub seconds: f64,
 }
 
 /// Seconds spent on a cell.

@@ -10,6 +10,7 @@ mod dim;
 mod freeze;
 pub mod interval;
 mod ops;
+pub(crate) mod probe;
 mod run;
 pub mod shape;
 mod value;

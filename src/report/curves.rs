@@ -15,22 +15,22 @@ const LABELLED: usize = 12;
 
 /// Accuracies with their intervals, by epsilon.
 #[derive(Clone, Debug)]
-struct Curve {
-    name: String,
-    style: Style,
-    points: Vec<(f64, f64, [f64; 2])>,
+pub(super) struct Curve {
+    pub(super) name: String,
+    pub(super) style: Style,
+    pub(super) points: Vec<(f64, f64, [f64; 2])>,
     band: bool,
 }
 
 impl Curve {
-    fn new(name: String, style: Style, band: bool, points: impl Iterator<Item = (f64, f64, [f64; 2])>) -> Self {
+    pub(super) fn new(name: String, style: Style, band: bool, points: impl Iterator<Item = (f64, f64, [f64; 2])>) -> Self {
         let sound = |(epsilon, accuracy, [low, high]): &(f64, f64, [f64; 2])| {
             epsilon.is_finite() && accuracy.is_finite() && low.is_finite() && high.is_finite()
         };
         Self { name, style, points: points.filter(sound).collect(), band }
     }
 
-    fn places(&self, frame: &Frame) -> Vec<Point> {
+    pub(super) fn places(&self, frame: &Frame) -> Vec<Point> {
         self.points.iter().map(|(epsilon, accuracy, _)| frame.place(*epsilon, *accuracy)).collect()
     }
 }
@@ -66,7 +66,7 @@ pub fn defences(view: &View, norm: Norm) -> Option<Picture> {
 }
 
 /// Where every curve begins and ends, in words.
-fn ends(curves: &[Curve]) -> String {
+pub(super) fn ends(curves: &[Curve]) -> String {
     let mut words = String::new();
     for curve in curves {
         if let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) {
@@ -77,7 +77,19 @@ fn ends(curves: &[Curve]) -> String {
     words
 }
 
-fn draw(mut picture: Picture, view: &View, norm: Norm, curves: Vec<Curve>, clean: Option<f64>) -> Option<Picture> {
+fn draw(picture: Picture, view: &View, norm: Norm, curves: Vec<Curve>, clean: Option<f64>) -> Option<Picture> {
+    drawn(picture, view, norm, curves, clean, &|_, _| Vec::new())
+}
+
+/// Draws curves; `under` draws what lies below them, and says what the legend calls it.
+pub(super) fn drawn(
+    mut picture: Picture,
+    view: &View,
+    norm: Norm,
+    curves: Vec<Curve>,
+    clean: Option<f64>,
+    under: &dyn Fn(&mut Picture, &Frame) -> Vec<(String, Swatch)>,
+) -> Option<Picture> {
     if curves.is_empty() {
         return None;
     }
@@ -90,7 +102,7 @@ fn draw(mut picture: Picture, view: &View, norm: Norm, curves: Vec<Curve>, clean
     let frame = Frame { corner: (74.0, top), size: (picture.width - 74.0 - 34.0, 320.0), x, y: (0.0, 1.0) };
     let ticks: Vec<_> = epsilons.iter().map(|&epsilon| (epsilon, text::distance(epsilon))).collect();
     frame.axes(&mut picture, &ticks, &accuracy_ticks(), text::axis(norm), "robust accuracy (%)");
-    let mut entries = Vec::new();
+    let mut entries = under(&mut picture, &frame);
     if let Some(accuracy) = clean {
         let style = Style { colour: FAINT, marker: None, dash: CLEAN_DASH, width: 1.6 };
         picture.curve(&[frame.place(x.0, accuracy), frame.place(x.1, accuracy)], style);

@@ -83,6 +83,36 @@ pub fn write_csv(path: &Path, results: &Results) -> Result<()> {
     write_atomic(path, text.as_bytes())
 }
 
+/// `certified.csv` in a run's folder: a header and a line a certificate and epsilon; no file where nothing was certified.
+///
+/// # Errors
+/// As [`write_json`].
+pub fn write_certified(folder: &Path, results: &Results) -> Result<()> {
+    if results.certified.is_empty() {
+        return Ok(());
+    }
+    let mut text =
+        "defence,certificate,kind,norm,epsilon,examples,abstained,certified_accuracy,ci95_low,ci95_high,median_radius\r\n".to_owned();
+    for certified in &results.certified {
+        let fields = [
+            quoted(&certified.defence),
+            quoted(&certified.certificate),
+            certified.kind.clone(),
+            certified.norm.name().to_owned(),
+            certified.epsilon.to_string(),
+            certified.examples.to_string(),
+            certified.abstained.to_string(),
+            certified.certified_accuracy.to_string(),
+            certified.ci95[0].to_string(),
+            certified.ci95[1].to_string(),
+            certified.median_radius.to_string(),
+        ];
+        text += &fields.join(",");
+        text += "\r\n";
+    }
+    write_atomic(&folder.join("certified.csv"), text.as_bytes())
+}
+
 /// A field of a CSV file, quoted after RFC 4180 where it has to be.
 pub fn quoted(field: &str) -> String {
     if field.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }

@@ -8,10 +8,10 @@ use crate::evaluate::accuracy::{self, Clean};
 use crate::evaluate::cost;
 use crate::evaluate::gains;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
-use crate::evaluate::results::{Check, DefenceInfo, Results};
+use crate::evaluate::results::{CertificateTiming, Check, DefenceInfo, Results};
 use crate::store::{DefenceRecord, Store};
-use crate::suite::checks;
 use crate::suite::resolved::Layout;
+use crate::suite::{certify, checks};
 use crate::{Error, Result};
 
 /// A run as its store has it.
@@ -67,7 +67,16 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         worst_case.extend(accuracy::worst_case(name, threat.norm, &threat.epsilons, &clean(&layout, &defences[name]), &series)?);
     }
     let identity = store.identity();
-    let timing = cost::timing(&store.timing()?, &cells);
+    let mut timing = cost::timing(&store.timing()?, &cells);
+    let mut certified = Vec::new();
+    for planned in &layout.certificates {
+        let record = certify::of(store, planned)?;
+        let threat = layout.threats.iter().find(|threat| threat.norm == planned.norm);
+        let epsilons = threat.ok_or_else(|| damaged(&planned.certificate, "its norm has no threat"))?.epsilons.as_slice();
+        certified.extend(accuracy::certified(planned, epsilons, &layout.ids, &record.certificates));
+        let certify::Planned { defence, certificate, norm, .. } = planned.clone();
+        timing.certificates.push(CertificateTiming { defence, certificate, norm, seconds: record.seconds });
+    }
     let results = Results {
         suite: identity.title.clone(),
         seed: identity.seed,
@@ -86,6 +95,8 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         worst_case,
         checks: found,
         hardened: checks::hardened(store)?.unwrap_or_default(),
+        certified,
+        uncertified: layout.refused.clone(),
         timing,
     };
     Ok(Gathered { results, specimens: store.specimens()?, training, layout, defences })

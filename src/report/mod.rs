@@ -4,6 +4,7 @@
 //! embedded typeface, so that no font, library or network of the machine is needed.
 
 mod axes;
+mod certified;
 pub mod compare;
 mod cost;
 mod curves;
@@ -64,6 +65,7 @@ pub struct TrainingCurve {
 enum Section {
     Defences,
     Robustness,
+    Certified,
     Heatmap,
     Gallery,
     Training,
@@ -78,7 +80,7 @@ struct Plot {
 }
 
 /// The stems' beginnings that belong to this module: what else lies in `plots` is left alone.
-const STEMS: [&str; 6] = ["defences-", "robustness-", "heatmap-", "gallery.", "training.", "cost."];
+const STEMS: [&str; 7] = ["defences-", "robustness-", "certified-", "heatmap-", "gallery.", "training.", "cost."];
 
 /// Writes `report.html` and `plots/*.svg` and `*.png` into a run's folder, which is made where it is missing, and removes plots of an
 /// earlier report that this one no longer has. Returns the files, `report.html` last.
@@ -125,6 +127,7 @@ fn plots(view: &View, exhibits: &[gallery::Exhibit], training: &[TrainingCurve])
         for defence in &view.defences {
             let slug = slugs.unique(defence);
             add(Section::Robustness, format!("robustness-{name}-{slug}"), curves::robustness(view, defence, norm));
+            add(Section::Certified, format!("certified-{name}-{slug}"), certified::certified(view, defence, norm));
         }
         let mut slugs = Slugs::default();
         for epsilon in heatmap::epsilons(view, norm) {

@@ -1,7 +1,7 @@
 //! Results in the order in which a report shows them, with look-ups.
 
 use super::text;
-use crate::evaluate::results::{Cell, Results, WorstCase};
+use crate::evaluate::results::{Cell, Certified, Results, WorstCase};
 use crate::threat::Norm;
 
 /// The results and their axes: norms, defences and attacks in the order of the suite.
@@ -61,6 +61,13 @@ impl<'a> View<'a> {
         let mut worst: Vec<_> = self.results.worst_case.iter().filter(|worst| worst.norm == norm && worst.defence == defence).collect();
         worst.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
         worst
+    }
+
+    /// A defence's certificates under a norm, each by epsilon, in the order of the results.
+    pub fn certified(&self, defence: &str, norm: Norm) -> Vec<(&'a str, Vec<&'a Certified>)> {
+        let of_defence = || self.results.certified.iter().filter(move |certified| certified.norm == norm && certified.defence == defence);
+        let names = in_order(of_defence().map(|certified| certified.certificate.as_str()));
+        names.into_iter().map(|name| (name, of_defence().filter(|certified| certified.certificate == name).collect())).collect()
     }
 
     /// A defence's accuracy without an attack and its interval, where it is known.

@@ -1,7 +1,8 @@
 //! The names that suites may use, gathered from the engine's tables.
 
-use super::spec::{AttackEntry, Catalogue, SourceEntry, WrapperEntry};
+use super::spec::{AttackEntry, Catalogue, CertifierEntry, SourceEntry, WrapperEntry};
 use crate::attack::ATTACKS;
+use crate::certify::CERTIFIERS;
 use crate::data::SOURCES;
 use crate::defence::{TRAINERS, WRAPPERS};
 use crate::model::MODELS;
@@ -14,5 +15,6 @@ pub fn catalogue() -> Catalogue {
         trainers: TRAINERS.iter().map(|row| row.entry).collect(),
         wrappers: WRAPPERS.iter().map(|row| WrapperEntry { entry: row.entry, check: Some(row.check) }).collect(),
         attacks: ATTACKS.iter().map(|row| AttackEntry { entry: row.entry, norms: row.norms, check: Some(row.check) }).collect(),
+        certifiers: CERTIFIERS.iter().map(|row| CertifierEntry { entry: row.entry, norms: row.norms, check: row.check }).collect(),
     }
 }

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::resolved::Resolved;
 use super::run::Run;
-use super::{DefenceSpec, plan};
+use super::{DefenceSpec, certify, plan};
+use crate::certify::smoothing;
 use crate::engine::clean::CleanDecision;
 use crate::engine::oracle::Oracle;
-use crate::evaluate::checks::{self, Addition, Attacked, Checked, Subject, Wish};
+use crate::evaluate::checks::{self, Addition, Attacked, Certified, Checked, Subject, Trust, Wish};
 use crate::evaluate::record::SeriesKey;
 use crate::store::Store;
 use crate::{Error, Result};
@@ -147,6 +148,7 @@ impl Run<'_> {
             cadence: station.cadence,
             seed: self.resolved.suite.seed,
             series: keys.iter().map(attacked).collect::<Result<_>>()?,
+            certified: self.certified(spec)?,
         };
         let checks = checks::run(&subject)?;
         let of = |verdict: &str| checks.iter().filter(|checked| checked.check.verdict == verdict).count();
@@ -154,5 +156,20 @@ impl Run<'_> {
         self.observer.note(&format!("{}: {} checks, {fail} fail, {warn} warn", spec.name, checks.len()));
         let record = Record { series: keys, checks };
         self.store.put_fact(&fact(&spec.name), &serde_json::to_string(&record).expect("checks are plain JSON"))
+    }
+
+    /// What was certified of a defence.
+    fn certified(&self, spec: &DefenceSpec) -> Result<Vec<Certified>> {
+        let of_defence = self.resolved.certificates.iter().filter(|planned| planned.defence == spec.name);
+        let certified = |planned: &certify::Planned| {
+            let trust = match planned.kind.as_str() {
+                smoothing::NAME if spec.stack.is_empty() => Trust::Another,
+                smoothing::NAME => Trust::But(self.certificate(planned).options.number("alpha").unwrap_or(0.001)),
+                _ => Trust::Certain,
+            };
+            let name = planned.certificate.clone();
+            Ok(Certified { name, norm: planned.norm, trust, certificates: certify::of(self.store, planned)?.certificates })
+        };
+        of_defence.map(certified).collect()
     }
 }

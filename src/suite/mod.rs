@@ -4,6 +4,8 @@
 //! cells that it asks for. Data moves one way: text, spanned table, [`Suite`], [`Plan`].
 
 pub mod catalogue;
+mod certificates;
+pub(crate) mod certify;
 mod check;
 pub(crate) mod checks;
 mod data;
@@ -24,6 +26,6 @@ pub use check::{parse_data, parse_model, parse_options};
 pub use plan::{Plan, PlannedCell, Skipped, plan};
 pub use resolve::{parse, read};
 pub use spec::{
-    AttackEntry, AttackSpec, Catalogue, DataSpec, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec, OptionsRule, SourceEntry, Suite, TrainSpec,
-    WrapperEntry, WrapperSpec,
+    AttackEntry, AttackSpec, Catalogue, CertificateSpec, CertifierEntry, DataSpec, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec,
+    OptionsRule, SourceEntry, Suite, TrainSpec, WrapperEntry, WrapperSpec,
 };

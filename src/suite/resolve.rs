@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::attack::SURROGATE;
 use crate::error::{Error, Result};
 use crate::options::Entry;
+use crate::suite::certificates;
 use crate::suite::check::syntax;
 use crate::suite::data;
 use crate::suite::entries;
@@ -82,10 +83,13 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
     let attacks = entries::attacks(reader, attacks, judged, catalogue);
     surrogates(reader, &attacks, &defences);
     let attacks = attacks.into_iter().map(|(attack, _)| attack).collect();
+    let certificates = if root.has("certificate") { tables(reader, &mut root, "certificate", "kind = \"interval\"") } else { Vec::new() };
+    let certificates = certificates::certificates(reader, certificates, judged, &catalogue.certifiers);
     trainable(reader, &data, train_data.as_ref(), &defences, catalogue);
+    root.take("certificate");
     root.finish(reader);
     let defences = defences.into_iter().map(|(defence, _)| defence).collect();
-    Suite { title, seed, data, train_data, threats, defences, attacks, text: text.to_string(), base: base.to_path_buf() }
+    Suite { title, seed, data, train_data, threats, defences, attacks, certificates, text: text.to_string(), base: base.to_path_buf() }
 }
 
 /// The entries of a list of tables; at least one.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::catalogue;
+use super::certify::{Planned, Refused, planned};
 use super::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
 use super::{Plan, plan, read};
 use crate::data::{self, Dataset, Request, Split};
@@ -41,6 +42,12 @@ pub struct Layout {
     /// Members of ensembles, by the names that their training goes by.
     #[serde(default)]
     pub members: Vec<String>,
+    /// What is certified, in the order of the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Planned>,
+    /// What cannot be certified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
 }
 
 /// A suite with its data: everything that can be wrong with it has been checked.
@@ -55,6 +62,10 @@ pub struct Resolved {
     pub designs: Vec<Vec<Design>>,
     /// The cells.
     pub plan: Plan,
+    /// What is certified, in the order of the results.
+    pub certificates: Vec<Planned>,
+    /// What cannot be certified.
+    pub refused: Vec<Refused>,
     /// The names that it was read against.
     pub catalogue: Catalogue,
 }
@@ -123,7 +134,8 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
         data = data.limit(limit);
     }
     let plan = plan(&suite, &catalogue, data.len());
-    Ok(Resolved { suite, data, train, designs, plan, catalogue })
+    let (certificates, refused) = planned(&suite, &designs)?;
+    Ok(Resolved { suite, data, train, designs, plan, certificates, refused, catalogue })
 }
 
 pub(crate) fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {
@@ -162,7 +174,11 @@ impl Resolved {
     /// The identity of the run: two suites that mean the same on the same data are the same run.
     pub fn identity(&self) -> Identity {
         let Suite { title, seed, data, train_data, threats, defences, attacks, .. } = &self.suite;
-        let meaning = serde_json::to_string(&(title, seed, data, train_data, threats, defences, attacks)).expect("a suite is plain JSON");
+        let mut meaning =
+            serde_json::to_string(&(title, seed, data, train_data, threats, defences, attacks)).expect("a suite is plain JSON");
+        if !self.suite.certificates.is_empty() {
+            meaning += &serde_json::to_string(&self.suite.certificates).expect("a suite is plain JSON");
+        }
         let mut hasher = blake3::Hasher::new_derive_key("gauntlet run");
         for text in [meaning.as_str(), &self.data.hash, self.train.as_ref().map_or("", |train| train.hash.as_str())] {
             hasher.update(&(text.len() as u64).to_le_bytes());
@@ -198,6 +214,8 @@ impl Resolved {
                 let ensembles = self.suite.defences.iter().filter(|defence| defence.ensemble.is_some());
                 ensembles.flat_map(DefenceSpec::members).map(|member| member.name).collect()
             },
+            certificates: self.certificates.clone(),
+            refused: self.refused.clone(),
         }
     }
 }

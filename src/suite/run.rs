@@ -242,6 +242,9 @@ impl Run<'_> {
                 .collect();
             series::run(self, key, &workers, clean)?;
         }
+        if let [alone] = &prepared.members[..] {
+            self.certify(spec, alone)?;
+        }
         if self.checks { self.check(spec, &on(spec, prepared, &self.stations[0]), clean) } else { Ok(()) }
     }
 

@@ -24,6 +24,8 @@ pub struct Catalogue {
     pub wrappers: Vec<WrapperEntry>,
     /// Attacks.
     pub attacks: Vec<AttackEntry>,
+    /// Certifiers.
+    pub certifiers: Vec<CertifierEntry>,
 }
 
 impl Catalogue {
@@ -71,6 +73,17 @@ pub struct AttackEntry {
     pub check: Option<OptionsRule>,
 }
 
+/// A certifier.
+#[derive(Clone, Copy, Debug)]
+pub struct CertifierEntry {
+    /// Its name and options.
+    pub entry: Entry,
+    /// The norms that it certifies under.
+    pub norms: &'static [Norm],
+    /// A rule across its options, defaults included.
+    pub check: OptionsRule,
+}
+
 /// A suite as read: every name known, every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suite {
@@ -88,6 +101,9 @@ pub struct Suite {
     pub defences: Vec<DefenceSpec>,
     /// The attacks, in the suite's order, each name once.
     pub attacks: Vec<AttackSpec>,
+    /// The certificates, in the suite's order, each name once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateSpec>,
     /// The suite as it ran: the file's text with the overrides applied.
     #[serde(skip)]
     pub text: String,
@@ -248,5 +264,16 @@ pub struct AttackSpec {
     /// The attack's name.
     pub kind: String,
     /// The attack's own options.
+    pub options: Options,
+}
+
+/// A certificate entry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CertificateSpec {
+    /// Its name in results; the kind unless given.
+    pub name: String,
+    /// The certifier's name.
+    pub kind: String,
+    /// The certifier's own options.
     pub options: Options,
 }

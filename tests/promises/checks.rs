@@ -46,13 +46,14 @@ struct Case {
     pixels: Tensor<2>,
     clean: Vec<CleanDecision>,
     series: Vec<Attacked>,
+    certified: Vec<Certified>,
 }
 
 impl Case {
     fn new(oracle: Oracle, data: Dataset) -> Self {
         let pixels = send(&data, oracle.device());
         let clean = clean::decide(&oracle, &data, &pixels, 32, 0).unwrap();
-        Self { oracle, data, pixels, clean, series: Vec::new() }
+        Self { oracle, data, pixels, clean, series: Vec::new(), certified: Vec::new() }
     }
 
     /// Attacks it as a suite would.
@@ -83,6 +84,7 @@ impl Case {
             cadence: 1,
             seed: 5,
             series: self.series.clone(),
+            certified: self.certified.clone(),
         }
     }
 

@@ -87,7 +87,16 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
         apparent_gains: Vec::new(),
         checks: Vec::new(),
         hardened: Vec::new(),
-        timing: Timing { seconds: 41.0, device_forwards: 130_000, device_backwards: 120_000, occupancy: 0.97, cells: timing },
+        certified: Vec::new(),
+        uncertified: Vec::new(),
+        timing: Timing {
+            seconds: 41.0,
+            device_forwards: 130_000,
+            device_backwards: 120_000,
+            occupancy: 0.97,
+            cells: timing,
+            certificates: Vec::new(),
+        },
     }
 }
 

@@ -80,6 +80,7 @@ fn catalogue() -> Catalogue {
             AttackEntry { entry: entry("pgd", PGD), norms: BOTH, check: Some(one_step) },
             attack("pixel", &[], &[Norm::L0]),
         ],
+        certifiers: vec![CertifierEntry { entry: entry("interval", &[]), norms: &[Norm::Linf], check: |_| Ok(()) }],
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod assault;
 mod beats;
+mod certificates;
 mod converged;
 mod curves;
 mod distant;
@@ -24,7 +25,7 @@ use crate::Result;
 use crate::suite::schedule::check_interrupt;
 
 pub use remedy::{Addition, Remedy, Wish, additions};
-pub use subject::{Attacked, Family, PROBES, Subject};
+pub use subject::{Attacked, Certified, Family, PROBES, Subject, Trust};
 
 /// What a check says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +180,12 @@ pub const CHECKS: &[CheckRow] = &[
         summary: "adversarial examples that are lost, or accepted, once saved with 8 bits",
         alone: false,
         run: stored::eight_bit,
+    },
+    CheckRow {
+        name: "certificate-violated",
+        summary: "examples that an attack broke within their certified radius: the certificate or the attack is wrong",
+        alone: false,
+        run: certificates::violated,
     },
     CheckRow { name: "failed-rows", summary: "rows that met a NaN, an infinity or a panic", alone: false, run: curves::failed },
 ];

@@ -5,6 +5,7 @@ use bytemuck::Zeroable;
 
 use crate::Result;
 use crate::attack::{ATTACKS, AttackRow, Parts, Setting};
+use crate::certify::Certificate;
 use crate::data::Dataset;
 use crate::engine::clean::CleanDecision;
 use crate::engine::draw::{Draw, DrawRow};
@@ -51,6 +52,30 @@ pub struct Attacked {
     pub audits: Option<Vec<Audited>>,
     /// Whether it was run again exhaustively.
     pub rerun: bool,
+}
+
+/// What a certificate is worth against the attacks on the same defence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trust {
+    /// None may break it.
+    Certain,
+    /// Each example's certificate may be wrong with this probability.
+    But(f64),
+    /// It speaks of another classifier than the one that was attacked.
+    Another,
+}
+
+/// What was certified of a defence under a norm.
+#[derive(Clone, Debug)]
+pub struct Certified {
+    /// The certificate entry's name.
+    pub name: String,
+    /// The norm.
+    pub norm: Norm,
+    /// What it is worth.
+    pub trust: Trust,
+    /// One an example.
+    pub certificates: Vec<Certificate>,
 }
 
 /// The attack of that kind.
@@ -138,6 +163,8 @@ pub struct Subject<'a> {
     pub seed: u64,
     /// Its series, finished.
     pub series: Vec<Attacked>,
+    /// What was certified of it.
+    pub certified: Vec<Certified>,
 }
 
 impl Subject<'_> {

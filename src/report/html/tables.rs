@@ -6,7 +6,8 @@ use super::super::cost::passes;
 use super::super::text::{self, count, escape, interval, percent};
 use super::super::view::View;
 use crate::evaluate::checks::{Addition, CHECKS, CheckRow};
-use crate::evaluate::results::{ApparentGain, Cell};
+use crate::evaluate::results::{ApparentGain, Cell, Certified};
+use crate::suite::certify::Refused;
 
 /// A table's entry: HTML and the key to sort by.
 struct Entry(String, String);
@@ -112,6 +113,39 @@ pub fn worst_case(view: &View) -> String {
     }
     let heads = ["defence", "norm", "epsilon", "examples", "robust accuracy", "95 % interval"];
     if rows.is_empty() { String::new() } else { table("Worst case of all attacks", &heads, &rows) }
+}
+
+/// Every certificate at every epsilon, and what cannot be certified.
+pub fn certified(view: &View) -> String {
+    let results = view.results;
+    let row = |certified: &Certified| {
+        let entries = vec![
+            words(&certified.defence),
+            words(&certified.certificate),
+            words(text::norm(certified.norm)),
+            number(text::distance(certified.epsilon), certified.epsilon),
+            number(percent(certified.certified_accuracy), certified.certified_accuracy),
+            number(interval(certified.ci95), certified.ci95[0]),
+            number(count(certified.examples as u64), certified.examples as f64),
+            number(count(certified.abstained as u64), certified.abstained as f64),
+            number(text::distance((certified.median_radius * 1e4).round() / 1e4), certified.median_radius),
+        ];
+        ("", entries)
+    };
+    let rows: Vec<_> = results.certified.iter().map(row).collect();
+    let mut html = String::new();
+    if !rows.is_empty() {
+        html += "<p>Certified: no perturbation within the radius changes the decision, whatever is tried. What lies between the certified \
+                 and the attacked accuracy is open: neither certain nor broken.</p>\n";
+        let heads =
+            ["defence", "certificate", "norm", "epsilon", "certified accuracy", "95 % interval", "examples", "abstained", "median radius"];
+        html += &table("Certified accuracy", &heads, &rows);
+    }
+    for Refused { defence, certificate, why } in &results.uncertified {
+        let _ =
+            writeln!(html, "<p><strong>{}</strong> is not certifiable by {}: {}.</p>", escape(defence), escape(certificate), escape(why));
+    }
+    html
 }
 
 /// Every cell.

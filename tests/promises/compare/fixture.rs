@@ -81,6 +81,8 @@ pub fn make(folder: &Path, run: &Run) -> Store {
         series,
         unknown: Vec::new(),
         members: Vec::new(),
+        certificates: Vec::new(),
+        refused: Vec::new(),
     };
     store.put_fact("layout", &serde_json::to_string(&layout).unwrap()).unwrap();
     let text = |text: &str| text.to_owned();

@@ -61,6 +61,8 @@ fn results() -> Results {
         apparent_gains: Vec::new(),
         checks: vec![check],
         hardened: Vec::new(),
+        certified: Vec::new(),
+        uncertified: Vec::new(),
         timing: Timing::default(),
     }
 }
