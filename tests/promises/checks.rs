@@ -15,7 +15,7 @@ use gauntlet::engine::clean::{self, CleanDecision};
 use gauntlet::engine::draw::Draw;
 use gauntlet::engine::drive::send;
 use gauntlet::engine::oracle::Oracle;
-use gauntlet::evaluate::checks::{self, Attacked, CHECKS, Found, Remedy, Subject, Verdict, Wish, additions};
+use gauntlet::evaluate::checks::{self, Attacked, CHECKS, Certified, Found, Remedy, Subject, Verdict, Wish, additions};
 use gauntlet::evaluate::record::{self, Audited, ExampleOutcomes, Outcome, SeriesKey, Settled};
 use gauntlet::kernel::random::{philox, unit};
 use gauntlet::model::{Blueprint, Classifier, MODELS};

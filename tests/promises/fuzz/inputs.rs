@@ -181,9 +181,10 @@ pub fn idx() -> Maker {
 pub fn suite() -> Maker {
     let seeds: Vec<String> = files("suites", ".toml").into_iter().map(|file| String::from_utf8(file).expect("UTF-8")).collect();
     let catalogue = catalogue();
-    let entries = catalogue.models.iter().chain(&catalogue.trainers).chain(&catalogue.wrappers);
-    let entries =
-        entries.chain(catalogue.sources.iter().map(|source| &source.entry)).chain(catalogue.attacks.iter().map(|attack| &attack.entry));
+    let entries = catalogue.models.iter().chain(&catalogue.trainers).chain(catalogue.wrappers.iter().map(|wrapper| &wrapper.entry));
+    let entries = entries.chain(catalogue.sources.iter().map(|source| &source.entry));
+    let entries = entries.chain(catalogue.attacks.iter().map(|attack| &attack.entry));
+    let entries = entries.chain(catalogue.certifiers.iter().map(|certifier| &certifier.entry));
     let words: Vec<&str> = entries
         .flat_map(|entry| entry.options.iter().map(|option| option.name).chain([entry.name]))
         .chain(["layers", "onnx", "weights", "normalize", "match", "stack", "kind", "seed", "train", "model", "examples", "split", "norm"])
