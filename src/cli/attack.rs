@@ -105,6 +105,11 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         return Err(Error::input(format!("--out {}: not a .png", arguments.out.display()))
             .help("PNG keeps every pixel; other formats would undo the attack"));
     }
+    let folder = arguments.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Error::input(format!("--out {}: there is no folder {}", arguments.out.display(), folder.display()))
+            .help("make it, or name another"));
+    }
     let Design { graph, weights, .. } = network(arguments)?;
     let image = picture::read(&arguments.image, graph.input)?;
     let handle = device::open(device::parse(&arguments.device)?.resolve()?[0])?;
@@ -159,10 +164,21 @@ fn parts(arguments: &Arguments, oracle: &Oracle, norm: Norm) -> Result<(Parts, [
         return Err(Error::input(format!("--norm {}: {kind} does not work under it", norm.name()))
             .help(format!("name one of {}", names.join(", "))));
     }
-    let options = parse_options(&row.entry, &arguments.set.join("\n"))?;
+    let set: Vec<String> = arguments.set.iter().map(|set| assignment(set)).collect();
+    let options = parse_options(&row.entry, &set.join("\n"))?;
     (row.check)(&options).map_err(|message| Error::input(format!("--set: {message}")))?;
     let setting = Setting { norm, classes: oracle.classes(), shape: oracle.shape() };
     Ok(((row.build)(&options, &setting), attack::random_key(arguments.seed, kind, norm, &options)))
+}
+
+/// An option as TOML; a value that is none, such as a word without quotes, is taken as text.
+fn assignment(set: &str) -> String {
+    match set.split_once('=') {
+        Some((name, value)) if value.trim().parse::<toml_edit::Value>().is_err() => {
+            format!("{name} = {}", toml::Value::String(value.trim().into()))
+        }
+        _ => set.to_owned(),
+    }
 }
 
 fn break_it(

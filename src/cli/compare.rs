@@ -111,16 +111,14 @@ pub fn as_csv(comparison: &Comparison) -> String {
     text
 }
 
-/// The comparison as tables, with at most `shown` flipped examples a comparison and direction. Cells at epsilon 0 are left out: nothing can be
-/// changed there, so that they say what the clean decisions say.
+/// The comparison as tables, with at most `shown` flipped examples a comparison and direction.
 pub fn as_text(comparison: &Comparison, gate: Option<&Gate>, shown: usize) -> String {
     let Comparison { a, b, data, notes, pairs, only_a, only_b, .. } = comparison;
     let mut text = format!("A: {}\nB: {}\n", told(a), told(b));
     text += &format!("{} examples of {}; robust accuracy in %, B - A in points\n\n", data.examples, data.name);
     let head = ["defence", "attack", "norm", "epsilon", "A", "B", "both", "only A", "only B", "neither", "B - A", "95 % interval"];
     let mut lines = vec![head.iter().chain(&["p", "Holm p"]).map(|&name| name.to_owned()).collect::<Vec<_>>()];
-    let told_apart = || pairs.iter().filter(|pair| pair.subject.epsilon != Some(0.0));
-    lines.extend(told_apart().map(line));
+    lines.extend(pairs.iter().map(line));
     text += &table(&lines, 3);
     text += &format!(
         "\ninterval: Tango's score interval for paired shares; p: McNemar's exact test; Holm p: corrected for {} comparisons\n",
@@ -130,7 +128,7 @@ pub fn as_text(comparison: &Comparison, gate: Option<&Gate>, shown: usize) -> St
         let [in_a, in_b] = pair.failed;
         text += &format!("FAILED {}: {in_a} examples in A, {in_b} in B; they count as not robust\n", pair.subject);
     }
-    for pair in told_apart().filter(|pair| !pair.flips.is_empty() && shown > 0) {
+    for pair in pairs.iter().filter(|pair| !pair.flips.is_empty() && shown > 0) {
         let of = |lost: bool| pair.flips.iter().filter(move |flip| (flip.a.name() == "robust") == lost).map(|flip| flip.example);
         let told =
             [("lost", of(true).collect()), ("gained", of(false).collect())].map(|(verb, ids): (_, Vec<u32>)| listed(verb, &ids, shown));

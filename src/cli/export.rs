@@ -73,8 +73,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         Format::Csv => one(out("results.csv"), |path| exports::write_csv(path, &gathered.results))?,
         Format::Json => one(out("results.json"), |path| exports::write_json(path, &gathered.results))?,
         Format::Parquet => one(out("examples.parquet"), |path| exports::write_parquet(path, gathered.rows(&store)))?,
-        Format::Robustbench => robustbench::write(&folder(out("robustbench"))?, &gathered, &about(arguments))?,
-        Format::Npz => npz::write(&folder(out("adversarial"))?, &store, &gathered, arguments.gallery)?,
+        Format::Robustbench => robustbench::write(&out("robustbench"), &gathered, &about(arguments))?,
+        Format::Npz => npz::write(&out("adversarial"), &store, &gathered, arguments.gallery)?,
     };
     if !arguments.quiet {
         super::say(&files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n"))?;
@@ -114,10 +114,4 @@ fn about(arguments: &Arguments) -> About {
 fn one(path: PathBuf, write: impl FnOnce(&Path) -> Result<()>) -> Result<Vec<PathBuf>> {
     write(&path)?;
     Ok(vec![path])
-}
-
-fn folder(path: PathBuf) -> Result<PathBuf> {
-    std::fs::create_dir_all(&path)
-        .map_err(|error| Error::store(format!("cannot make the folder {}: {error}", path.display())).help("name another with --out"))?;
-    Ok(path)
 }

@@ -55,9 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             lines.training(&spec.name, &progress);
             check_interrupt()
         })?;
-        std::fs::create_dir_all(&arguments.out).map_err(|error| {
-            Error::store(format!("cannot make the folder {}: {error}", arguments.out.display())).help("name another with --out")
-        })?;
+        store::make_folder(&arguments.out)?;
         let path = arguments.out.join(format!("{}.safetensors", file_name(&spec.name)));
         let about = [("gauntlet".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), ("defence".into(), spec.name.clone())];
         store::write_atomic(&path, &model::write(&prepared.weights, about.into())?)?;

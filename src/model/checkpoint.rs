@@ -8,6 +8,7 @@ use safetensors::serialize;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::Network;
+use super::weights::misfits;
 use crate::graph::Graph;
 use crate::{Error, Result};
 
@@ -78,22 +79,22 @@ pub fn fit(graph: &Graph, weights: &Weights, from: &str) -> Result<()> {
     let wanted: BTreeMap<&String, &Vec<usize>> = graph.parameters.iter().map(|parameter| (&parameter.name, &parameter.shape)).collect();
     for (name, shape) in &wanted {
         match weights.0.get(*name) {
-            None => errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} is missing"))),
+            None => errors.push(Error::input(format!("tensor \"{name}\" {shape:?} is missing"))),
             Some((found, _)) if found != *shape => {
-                errors.push(Error::input(format!("{from}: tensor \"{name}\" is {found:?}, the model wants {shape:?}")));
+                errors.push(Error::input(format!("tensor \"{name}\" is {found:?}, the model wants {shape:?}")));
             }
             Some((_, numbers)) if numbers.len() != shape.iter().product::<usize>() => {
-                errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} has {} numbers", numbers.len())));
+                errors.push(Error::input(format!("tensor \"{name}\" {shape:?} has {} numbers", numbers.len())));
             }
             Some(_) => {}
         }
     }
     for (name, (shape, _)) in &weights.0 {
         if !wanted.contains_key(name) {
-            errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} is not part of the model")));
+            errors.push(Error::input(format!("tensor \"{name}\" {shape:?} is not part of the model")));
         }
     }
-    match Error::many(format!("{from} does not fit the model"), errors) {
+    match misfits(from, "", errors) {
         Some(error) => Err(error.help("check the architecture, its options, and the images' shape and classes")),
         None => Ok(()),
     }

@@ -12,10 +12,10 @@ use npyz::{AutoSerialize, WriterBuilder};
 use super::gather::Gathered;
 use super::text::Slugs;
 use crate::evaluate::record::{SeriesKey, Specimen};
-use crate::store::{Broken, Store, write_atomic_with};
+use crate::store::{Broken, Store, make_folder, write_atomic_with};
 use crate::{Error, Result};
 
-/// Writes `<defence>-<attack>-<norm>.npz` into `folder` for every series, and returns the files.
+/// Writes `<defence>-<attack>-<norm>.npz` into `folder`, which is made where there is something to write, for every series, and returns the files.
 ///
 /// Arrays, by epsilon and id: `x_adv` [n, channels, height, width] float32 in [0, 1], and of n entries `labels`, `predictions`, `ids` (int64),
 /// `epsilon` (float64, the radius of the attack) and `distance` (float32, in the series' norm). An example has a row for each epsilon that
@@ -51,12 +51,17 @@ pub fn write(folder: &Path, store: &Store, gathered: &Gathered, gallery: bool) -
             true => Ok(shown[at].adversarial.clone()),
             false => store.kept_pixels(series, &rows[at]),
         };
+        make_folder(folder)?;
         write_series(&file, layout.data.shape, &labels, &rows, &pixels)?;
         files.push(file);
     }
     if files.is_empty() {
-        return Err(Error::input(format!("{} holds no adversarial example", store.folder().display()))
-            .help("run its suite to the end, or with a larger epsilon"));
+        let (what, help) = match gallery {
+            true => ("the gallery of", "leave --gallery out where the run was made with --keep-examples, or run the suite again with it"),
+            false => ("", "run its suite to the end, or with a larger epsilon"),
+        };
+        let message = format!("{what} {} holds no adversarial example", store.folder().display());
+        return Err(Error::input(message.trim_start()).help(help));
     }
     Ok(files)
 }

@@ -9,7 +9,7 @@ use super::entries::{self, Entry};
 use super::gather::Gathered;
 use super::text::{Slugs, distance};
 use crate::evaluate::results::{Cell, DefenceInfo, WorstCase};
-use crate::store::write_atomic;
+use crate::store::{make_folder, write_atomic};
 use crate::{Error, Result};
 
 /// What no run knows of a model.
@@ -50,7 +50,7 @@ struct Info<'a> {
     unreliable: bool,
 }
 
-/// Writes `<defence>-<norm>-<epsilon>.json` into `folder` for every finished worst case at an epsilon above 0, and returns the files.
+/// Writes `<defence>-<norm>-<epsilon>.json` into `folder`, which is made where it is missing, for every finished worst case at an epsilon above 0, and returns the files.
 ///
 /// The robust accuracy is that of the suite's attack of kind `autoattack`, the standard version before others; where it has none it is the
 /// worst case over its attacks, and the footnote says so. `unreliable` is true where a row failed, a check of the defence failed, or the run
@@ -68,6 +68,7 @@ pub fn write(folder: &Path, gathered: &Gathered, about: &About) -> Result<Vec<Pa
         let file = folder.join(format!("{stem}.json"));
         let mut json = serde_json::to_vec_pretty(&info(gathered, about, &entries, defence, worst)?).expect("an entry is plain JSON");
         json.push(b'\n');
+        make_folder(folder)?;
         write_atomic(&file, &json)?;
         files.push(file);
     }

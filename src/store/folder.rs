@@ -16,7 +16,10 @@ const FOLDERS: [(&str, &[&str]); 3] = [("plots", &["svg", "png"]), ("robustbench
 /// What SQLite keeps beside the store, and the store itself, last: as long as it is there the folder is known to hold a run.
 const STORE: [&str; 4] = ["store.sqlite-journal", "store.sqlite-shm", "store.sqlite-wal", FILE];
 
-/// Makes the folder with all above it.
+/// Makes a folder with all above it.
+///
+/// # Errors
+/// The store's kind, where it cannot be made.
 pub fn make(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| fault::io("make the folder", folder, &error))
 }

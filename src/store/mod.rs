@@ -22,6 +22,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use facts::DefenceRecord;
 pub use files::{write_atomic, write_atomic_with};
+pub use folder::make as make_folder;
 pub use kept::{Broken, KeptPoint};
 pub use series::device_kind;
 

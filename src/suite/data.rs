@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::data::Split;
 use crate::options::{Entry, Options};
 use crate::suite::check::options;
+use crate::suite::model::relative_to;
 use crate::suite::reader::{Field, Fields, Reader, list};
 use crate::suite::resolve::named;
 use crate::suite::spec::{Catalogue, DataSpec, SourceEntry};
@@ -64,7 +65,7 @@ fn existing_path(reader: &mut Reader, fields: &mut Fields, entry: &Entry, option
             if !full.exists() {
                 let span = fields.take("path").map_or(fields.span.clone(), |field| field.span);
                 let message = format!("`path` of {} does not exist: {}", fields.place, full.display());
-                reader.mistake(span, message, format!("{}; relative paths start from the suite's folder", spec.help));
+                reader.mistake(span, message, format!("{}; {}", spec.help, relative_to(base)));
             }
         }
         // Neither given nor mistaken: a given one of another kind was noted already.

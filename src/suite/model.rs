@@ -70,13 +70,22 @@ pub(super) fn model(reader: &mut Reader, mut fields: Fields, base: &Path, known:
     Some(ModelSpec { architecture: architecture.to_string(), seed, options, weights, onnx, layers, normalize, matching })
 }
 
+/// Where relative paths start.
+pub(super) fn relative_to(base: &Path) -> &'static str {
+    if base.as_os_str().is_empty() {
+        "relative paths start from the folder that you are in"
+    } else {
+        "relative paths start from the suite's folder"
+    }
+}
+
 /// A file that exists; its path as written.
 fn file(reader: &mut Reader, field: &Field, base: &Path, what: &str) -> Option<PathBuf> {
     let path = PathBuf::from(filled(reader, field, what)?);
     let full = base.join(&path);
     if !full.is_file() {
         let message = format!("{}: there is no file {}", field.name, full.display());
-        reader.mistake(field.span.clone(), message, "relative paths start from the suite's folder");
+        reader.mistake(field.span.clone(), message, relative_to(base));
     }
     Some(path)
 }

@@ -89,6 +89,10 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     extend(&mut resolved, hardened.as_deref().unwrap_or_default());
     keep_layout(&store, &resolved)?;
     let harden = request.harden && hardened.is_none();
+    if let Some(kept) = hardened.as_deref().filter(|kept| request.harden && !kept.is_empty()) {
+        let names: Vec<&str> = kept.iter().map(|addition| addition.name.as_str()).collect();
+        observer.note(&format!("--harden: the run keeps what it added before: {}", names.join(", ")));
+    }
     let done = checks::is_complete(&store)? && !harden;
     refuse_foreign(request, &store, &stations, done)?;
     if done {
@@ -249,7 +253,11 @@ impl Run<'_> {
         if !prepared.history.is_empty() {
             self.store.put_training(&spec.name, &serde_json::to_string(&prepared.history).expect("a history is plain JSON"))?;
         }
-        let trained = if prepared.trained { "trained" } else { "weights found" };
+        let trained = match (&spec.train, prepared.trained) {
+            (None, _) => "read",
+            (Some(_), false) => "weights found",
+            (Some(_), true) => "trained",
+        };
         self.observer.note(&format!("{}: {trained}, clean accuracy {:.1} %", spec.name, 100.0 * info.clean_accuracy));
         Ok(())
     }

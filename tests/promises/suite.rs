@@ -8,7 +8,7 @@ mod overrides;
 use std::path::Path;
 
 use gauntlet::options::{Accepts, Entry, OptionSpec, Options};
-use gauntlet::suite::{AttackEntry, Catalogue, SourceEntry, Suite, parse, plan, read};
+use gauntlet::suite::{AttackEntry, Catalogue, CertifierEntry, SourceEntry, Suite, parse, plan, read};
 use gauntlet::threat::{Norm, Sweep};
 use gauntlet::{Error, Result};
 use miette::Diagnostic;

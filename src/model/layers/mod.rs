@@ -109,13 +109,17 @@ impl Layer<'_> {
 pub fn build(layers: &[LayerSpec], shape: [usize; 3], classes: usize) -> Result<Graph> {
     let mut graph = Builder::new(shape, classes);
     let mut x = graph.input();
-    for LayerSpec { kind, name, options } in layers {
+    for (position, LayerSpec { kind, name, options }) in layers.iter().enumerate() {
         let row = LAYERS.iter().find(|row| row.entry.name == kind).ok_or_else(|| {
             let known: Vec<&str> = LAYERS.iter().map(|row| row.entry.name).collect();
             let near = nearest(kind, known.iter().copied()).map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
             Error::input(format!("unknown layer \"{kind}\"")).help(format!("{near}known: {}", known.join(", ")))
         })?;
-        x = (row.build)(&mut Layer { graph: &mut graph, name, options }, x)?;
+        x = (row.build)(&mut Layer { graph: &mut graph, name, options }, x).map_err(|error| {
+            error.about(&format!("layer {position} ({kind})")).help(
+                "sides are [examples, channels, height, width]: change this layer's options, or a layer before it; layers count from 0",
+            )
+        })?;
     }
     graph.finish(x)
 }

@@ -20,6 +20,7 @@ use std::path::Path;
 use super::Weights;
 use crate::{Error, Result};
 
+pub(super) use remap::misfits;
 pub use remap::{Fitted, Matching, fit};
 pub(in crate::model) use safetensors::HASH;
 

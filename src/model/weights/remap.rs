@@ -87,8 +87,8 @@ pub fn fit(checkpoint: Checkpoint, wanted: &[(String, Vec<usize>)], matching: Ma
         }
     }
     notes.extend(alias(&mut found, &known));
-    let errors = mismatches(&found, wanted, &unread, from);
-    if let Some(error) = Error::many(format!("{from} does not fit the model"), errors) {
+    let errors = mismatches(&found, wanted, &unread);
+    if let Some(error) = misfits(from, "", errors) {
         let in_order = found.len() == wanted.len() && found.iter().zip(wanted).all(|(tensor, (_, shape))| tensor.shape == *shape);
         let help = if in_order {
             "the shapes agree one to one in the order of the file: if it is the same network under other names, add match = \"order\""
@@ -106,15 +106,13 @@ fn by_order(found: Vec<Named>, wanted: &[(String, Vec<usize>)], from: &str) -> R
     for (index, (tensor, (name, shape))) in found.iter().zip(wanted).enumerate().filter(|(_, (tensor, (_, shape)))| tensor.shape != *shape)
     {
         let Named { name: there, shape: given, .. } = tensor;
-        errors.push(Error::input(format!(
-            "{from}: tensor {index} of the file is \"{there}\" {given:?}, the model wants \"{name}\" {shape:?}"
-        )));
+        errors.push(Error::input(format!("tensor {index} of the file is \"{there}\" {given:?}, the model wants \"{name}\" {shape:?}")));
     }
     if found.len() != wanted.len() {
-        let message = format!("{from}: the file has {} tensors, the model {}", found.len(), wanted.len());
+        let message = format!("the file has {} tensors, the model {}", found.len(), wanted.len());
         errors.push(Error::input(message));
     }
-    if let Some(error) = Error::many(format!("{from} does not fit the model in the order of the file"), errors) {
+    if let Some(error) = misfits(from, " in the order of the file", errors) {
         return Err(error.help("check the architecture and its options, or rename the tensors and leave out match = \"order\""));
     }
     let named = found.into_iter().zip(wanted).map(|(tensor, (name, _))| (name.clone(), (tensor.shape, tensor.values)));
@@ -175,7 +173,15 @@ fn take_normalisation(found: &mut Vec<Named>, known: &HashSet<&str>, channels: u
     Some(normalisation)
 }
 
-fn mismatches(found: &[Named], wanted: &[(String, Vec<usize>)], unread: &[(String, String)], from: &str) -> Vec<Error> {
+/// What does not fit, as one error that names the file once.
+pub(in crate::model) fn misfits(from: &str, how: &str, mut errors: Vec<Error>) -> Option<Error> {
+    match errors.len() {
+        1 => errors.pop().map(|error| error.about(from)),
+        _ => Error::many(format!("{from} does not fit the model{how}"), errors),
+    }
+}
+
+fn mismatches(found: &[Named], wanted: &[(String, Vec<usize>)], unread: &[(String, String)]) -> Vec<Error> {
     let there: BTreeMap<&str, &Named> = found.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let known: HashSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
     let extra: Vec<&Named> = found.iter().filter(|tensor| !known.contains(tensor.name.as_str())).collect();
@@ -186,10 +192,10 @@ fn mismatches(found: &[Named], wanted: &[(String, Vec<usize>)], unread: &[(Strin
         match there.get(name.as_str()) {
             Some(tensor) if tensor.shape == *shape => {}
             Some(Named { shape: given, .. }) => {
-                errors.push(Error::input(format!("{from}: tensor \"{name}\" is {given:?}, the model wants {shape:?}")));
+                errors.push(Error::input(format!("tensor \"{name}\" is {given:?}, the model wants {shape:?}")));
             }
             None => {
-                let error = Error::input(format!("{from}: tensor \"{name}\" {shape:?} is missing"));
+                let error = Error::input(format!("tensor \"{name}\" {shape:?} is missing"));
                 let type_ = unread.iter().find(|(other, _)| other.ends_with(name.as_str())).map(|(_, class)| class);
                 let alike = || comparable.iter().filter(|tensor| tensor.shape == *shape).map(|tensor| tensor.name.as_str());
                 let near = || nearest(name, alike()).or_else(|| alike().next().filter(|_| alike().count() == 1));
@@ -202,11 +208,11 @@ fn mismatches(found: &[Named], wanted: &[(String, Vec<usize>)], unread: &[(Strin
         }
     }
     for Named { name, shape, .. } in extra.iter().take(MOST_LISTED) {
-        errors.push(Error::input(format!("{from}: tensor \"{name}\" {shape:?} is not part of the model")));
+        errors.push(Error::input(format!("tensor \"{name}\" {shape:?} is not part of the model")));
     }
     if extra.len() > MOST_LISTED {
         let more = extra.len() - MOST_LISTED;
-        errors.push(Error::input(format!("{from}: {more} more tensors are not part of the model")));
+        errors.push(Error::input(format!("{more} more tensors are not part of the model")));
     }
     errors
 }

@@ -187,7 +187,7 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// Attacks of one name that the two suites describe differently.
     pub unlike_attacks: Vec<String>,
-    /// Every comparison that can be made.
+    /// Every comparison that can be made, those at epsilon 0 but once: as the clean decisions.
     pub pairs: Vec<Pair>,
     /// What only A has.
     pub only_a: Vec<Unpaired>,

@@ -35,7 +35,8 @@ pub fn compare(a: &Store, b: &Store, choice: &Choice) -> Result<Comparison> {
     match &choice.defence {
         Some(defence) => {
             let with = choice.with.as_ref().unwrap_or(defence);
-            let errors = [of_a.knows(defence, "--defence"), of_b.knows(with, "--with")].into_iter().filter_map(Result::err).collect();
+            let option = if choice.with.is_some() { "--with" } else { "--defence" };
+            let errors = [of_a.knows(defence, "--defence"), of_b.knows(with, option)].into_iter().filter_map(Result::err).collect();
             if let Some(error) = Error::many("the defences cannot be compared", errors) {
                 return Err(error);
             }
@@ -181,8 +182,10 @@ impl Found<'_> {
             let shared = self.series(names, norm, &clean)?;
             let radii = [a.epsilons(norm), b.epsilons(norm)];
             let places = |epsilon: f64| radii.map(|radii| radii.iter().position(|&radius| radius == epsilon));
+            // At epsilon 0 nothing can be changed: the clean decisions say it already.
             let common: Vec<(f64, [usize; 2])> = radii[0]
                 .iter()
+                .filter(|epsilon| **epsilon > 0.0)
                 .filter_map(|&epsilon| {
                     let [a, b] = places(epsilon);
                     Some((epsilon, [a?, b?]))
