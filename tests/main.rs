@@ -29,6 +29,8 @@ mod apgd;
 mod attacks;
 #[path = "promises/bench_model.rs"]
 mod bench_model;
+#[path = "promises/certify.rs"]
+mod certify;
 #[path = "promises/checks.rs"]
 mod checks;
 #[path = "promises/compare.rs"]
@@ -91,6 +93,7 @@ fn main() {
     let modules = [
         ("apgd", apgd::tests()),
         ("attacks", attacks::tests()),
+        ("certify", certify::tests()),
         ("checks", checks::tests()),
         ("compare", compare::tests()),
         ("data", data::tests()),

@@ -62,6 +62,11 @@ impl Net {
                 Source::Node(at) => shapes[at].iter().map(|side| side.at(1)).collect(),
             }
         };
+        let open = |source: Source| match source {
+            Source::Node(at) => shapes[at].clone(),
+            Source::Input => [Dim::EXAMPLES].into_iter().chain(graph.input.map(Dim::from)).collect(),
+            Source::Parameter(at) => graph.parameters[at].shape.iter().map(|&side| side.into()).collect(),
+        };
         let mut net = Self { steps: Vec::new(), features: graph.input.iter().product(), output: 0, classes: graph.classes };
         let mut values = Vec::with_capacity(graph.nodes.len());
         for (at, node) in graph.nodes.iter().enumerate() {
@@ -73,6 +78,7 @@ impl Net {
                 op: &node.op,
                 name: &node.name,
                 sides: node.inputs.iter().map(|source| sides(*source)).collect(),
+                open: node.inputs.iter().map(|source| open(*source)).collect(),
                 known: node.inputs.iter().map(known).collect(),
                 to: sides(Source::Node(at)),
                 shape: &shapes[at],
@@ -136,6 +142,8 @@ struct Reading<'a> {
     name: &'a str,
     /// Sides of its inputs for one example.
     sides: Vec<Vec<usize>>,
+    /// The same, the number of examples open.
+    open: Vec<Vec<Dim>>,
     /// The numbers of those that are known.
     known: Vec<Option<&'a [f32]>>,
     /// Sides of its result.
@@ -190,7 +198,7 @@ impl Reading<'_> {
     }
 
     fn arrange(&self, op: &Op, constant: f64) -> Result<Kind> {
-        let from = probe::arrangement(op, self.name, &self.sides)?;
+        let from = probe::arrangement(op, self.name, &self.open)?;
         let mut seen = vec![false; self.sides.iter().map(|sides| sides.iter().product::<usize>()).sum()];
         let repeats = from.iter().flatten().any(|&at| std::mem::replace(&mut seen[at], true));
         Ok(Kind::Arrange { from, constant, repeats })
@@ -244,7 +252,7 @@ impl Reading<'_> {
             return Err(self.unknown("a value is broadcast"));
         }
         let constant = self.numbers(1 - value).unwrap_or_default();
-        let places = probe::arrangement(&Op::Expand { to: self.shape_of_one() }, self.name, &[self.sides[1 - value].clone()])?;
+        let places = probe::arrangement(&Op::Expand { to: self.shape_of_one() }, self.name, &[self.open[1 - value].clone()])?;
         let constant: Vec<f64> = places.into_iter().flatten().map(|at| constant[at]).collect();
         let all = |number: f64| vec![number; constant.len()];
         let negative = || constant.iter().map(|number| -number).collect();

@@ -158,8 +158,8 @@ fn certified(results: &Results, text: &mut String) {
         let mut lines = vec![vec!["defence".to_owned(), "certificate".into()]];
         lines[0].extend(head.map(|certified| distance(certified.epsilon)));
         for certified in of_norm {
-            if lines.last().is_none_or(|line| line[0] != certified.defence || line[1] != certified.certificate) {
-                lines.push(vec![certified.defence.clone(), certified.certificate.clone()]);
+            if lines.last().is_none_or(|line| line[0] != certified.defence || line[1] != certified.title()) {
+                lines.push(vec![certified.defence.clone(), certified.title()]);
             }
             if let Some(line) = lines.last_mut() {
                 line.push(format!("{:.1}", 100.0 * certified.certified_accuracy));

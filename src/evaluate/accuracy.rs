@@ -158,6 +158,7 @@ pub fn certified(planned: &Planned, epsilons: &[f64], ids: &[u32], found: &[Cert
             abstained: found.iter().filter(|certificate| certificate.abstained).count(),
             certified_accuracy: share(held, examples),
             ci95: wilson(held, examples, CONFIDENCE),
+            apart: planned.apart,
             median_radius,
         }
     };

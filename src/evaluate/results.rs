@@ -193,8 +193,17 @@ pub struct Certified {
     pub certified_accuracy: f64,
     /// 95 % Wilson interval.
     pub ci95: [f64; 2],
+    /// Whether it speaks of another classifier than the one that was attacked: the smoothed network, where the bare one was.
+    pub apart: bool,
     /// Median of the certified radii over all examples, those without one counting as 0.
     pub median_radius: f64,
+}
+
+impl Certified {
+    /// The certificate's name, and what it speaks of where that is not the defence as it was attacked.
+    pub fn title(&self) -> String {
+        format!("{}{}", self.certificate, if self.apart { ", of the network smoothed" } else { "" })
+    }
 }
 
 /// The outcome of a check of the evaluation.

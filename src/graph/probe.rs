@@ -19,8 +19,8 @@ const WEIGHTS: usize = 1 << 26;
 ///
 /// # Errors
 /// Inputs that do not fit the operation, or that have more than 2^24 elements.
-pub(crate) fn arrangement(op: &Op, name: &str, inputs: &[Vec<usize>]) -> Result<Vec<Option<usize>>> {
-    let counts: Vec<usize> = inputs.iter().map(|sides| sides.iter().product()).collect();
+pub(crate) fn arrangement(op: &Op, name: &str, inputs: &[Vec<Dim>]) -> Result<Vec<Option<usize>>> {
+    let counts: Vec<usize> = inputs.iter().map(|sides| sides.iter().map(|side| side.at(1)).product()).collect();
     if counts.iter().sum::<usize>() > TOLD_APART {
         return Err(Error::input(format!("node \"{name}\" moves more than {TOLD_APART} elements")));
     }
@@ -48,19 +48,20 @@ pub(crate) fn plane(op: &Op, name: &str, [height, width]: [usize; 2]) -> Result<
         return Err(Error::input(format!("node \"{name}\" is linear over {height}x{width} pixels, too many to be probed one by one")));
     }
     let units = (0..pixels * pixels).map(|at| if at / pixels == at % pixels { 1.0 } else { 0.0 }).collect();
-    run(op, name, &[vec![pixels, 1, height, width]], vec![units])
+    let sides = [pixels, 1, height, width].map(Dim::from).to_vec();
+    run(op, name, &[sides], vec![units])
 }
 
-fn run(op: &Op, name: &str, inputs: &[Vec<usize>], numbers: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+fn run(op: &Op, name: &str, inputs: &[Vec<Dim>], numbers: Vec<Vec<f32>>) -> Result<Vec<f32>> {
     let device = Device::flex();
-    let sides: Vec<Vec<Dim>> = inputs.iter().map(|sides| sides.iter().map(|&side| side.into()).collect()).collect();
-    let shape: Vec<usize> = infer(op, name, &sides)?.iter().map(|side| side.at(1)).collect();
-    let value = |(sides, numbers): (&Vec<usize>, Vec<f32>)| {
-        let data = TensorData::new(numbers, [sides.iter().product::<usize>()]);
-        Value::new(Tensor::<1>::from_data(data, &device)).reshape(sides)
+    let at_one = |sides: &[Dim]| sides.iter().map(|side| side.at(1)).collect::<Vec<usize>>();
+    let shape = at_one(&infer(op, name, inputs)?);
+    let value = |(sides, numbers): (&Vec<Dim>, Vec<f32>)| {
+        let count = numbers.len();
+        Value::new(Tensor::<1>::from_data(TensorData::new(numbers, [count]), &device)).reshape(&at_one(sides))
     };
     let values = inputs.iter().zip(numbers).map(value).collect();
-    let result = apply(op, values, &constants(op, &sides[0], &device), inputs[0][0]).reshape(&[shape.iter().product()]);
+    let result = apply(op, values, &constants(op, &inputs[0], &device), 1).reshape(&[shape.iter().product()]);
     let found = result.tensor::<1>().into_data().try_to_vec();
     found.map_err(|error| Error::data(format!("node \"{name}\" gave no numbers: {error:?}")))
 }

@@ -1,4 +1,7 @@
 //! Certified and attacked accuracy of one defence as one band: certain below it, broken above it, open within.
+//!
+//! The curves join what was measured; the areas claim no more than was: between two epsilons what the larger certifies is certain, and
+//! what the smaller broke is broken. A certificate of another classifier than the one that was attacked has its curve and no area.
 
 use super::axes::{Swatch, WIDTH};
 use super::curves::{Curve, drawn, ends};
@@ -21,15 +24,22 @@ pub fn certified(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
     }
     let worst = view.worst(defence, norm).into_iter().map(|worst| (worst.epsilon, worst.robust_accuracy, worst.ci95));
     let mut curves = vec![Curve::new("worst case of all attacks".into(), Style { colour: INK, ..Style::worst() }, false, worst)];
-    for (index, (name, points)) in certificates.iter().enumerate() {
-        let points = points.iter().map(|point| (point.epsilon, point.certified_accuracy, point.ci95));
+    let mut certain: Vec<(f64, f64)> = Vec::new();
+    for (index, (_, entries)) in certificates.iter().enumerate() {
+        for entry in entries.iter().filter(|entry| !entry.apart) {
+            match certain.iter_mut().find(|(epsilon, _)| *epsilon == entry.epsilon) {
+                Some((_, share)) => *share = share.max(entry.certified_accuracy),
+                None => certain.push((entry.epsilon, entry.certified_accuracy)),
+            }
+        }
+        let points = entries.iter().map(|point| (point.epsilon, point.certified_accuracy, point.ci95));
+        let name = entries.first().map_or_else(String::new, |entry| entry.title());
         curves.push(Curve::new(format!("certified by {name}"), Style::nth(index + 2, 2.6), false, points));
     }
     curves.retain(|curve| !curve.points.is_empty());
     let mut picture = Picture::new(format!("{defence}: certain and broken ({})", text::norm(norm)), WIDTH);
     picture.description = format!("Certified accuracy of {defence} below, accuracy under attack above, against epsilon. {}", ends(&curves));
-    let (certain, attacked) =
-        (best(&curves[..]), curves.iter().find(|curve| curve.style.marker.is_none()).map(|curve| curve.points.clone()));
+    let attacked = broken(&curves);
     let under = |picture: &mut Picture, frame: &super::axes::Frame| {
         let mut entries = Vec::new();
         let mut fill = |line: Vec<Point>, edge: f64, colour, alpha, name: &str| {
@@ -39,22 +49,34 @@ pub fn certified(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
                 entries.push((name.to_owned(), Swatch::Band(colour)));
             }
         };
-        let certain = certain.iter().map(|(epsilon, share)| frame.place(*epsilon, *share)).collect();
-        fill(certain, 0.0, CERTAIN, CERTAIN_ALPHA, "certain, whatever is tried");
-        let attacked = attacked.iter().flatten().map(|(epsilon, share, _)| frame.place(*epsilon, *share)).collect();
-        fill(attacked, 1.0, ALARM, BROKEN_ALPHA, "broken by an attack, or wrong without one");
+        fill(
+            steps(&certain, true).map(|(epsilon, share)| frame.place(epsilon, share)).collect(),
+            0.0,
+            CERTAIN,
+            CERTAIN_ALPHA,
+            "certain, whatever is tried",
+        );
+        fill(
+            steps(&attacked, false).map(|(epsilon, share)| frame.place(epsilon, share)).collect(),
+            1.0,
+            ALARM,
+            BROKEN_ALPHA,
+            "broken by an attack, or wrong without one",
+        );
         entries
     };
     drawn(picture, view, norm, curves, view.clean(defence).map(|(accuracy, _)| accuracy), &under)
 }
 
-/// The highest of the certified curves at each epsilon.
-fn best(curves: &[Curve]) -> Vec<(f64, f64)> {
-    let certified = || curves.iter().filter(|curve| curve.style.marker.is_some());
-    let Some(first) = certified().next() else { return Vec::new() };
-    let share = |epsilon: f64| {
-        let at = certified().flat_map(|curve| &curve.points).filter(move |point| point.0 == epsilon);
-        at.map(|point| point.1).fold(0.0, f64::max)
-    };
-    first.points.iter().map(|point| (point.0, share(point.0))).collect()
+/// The worst case.
+fn broken(curves: &[Curve]) -> Vec<(f64, f64)> {
+    let points = curves.iter().filter(|curve| curve.style.marker.is_none()).flat_map(|curve| &curve.points);
+    points.map(|point| (point.0, point.1)).collect()
+}
+
+/// A curve as stairs: between two points the share of the later one, or of the earlier.
+fn steps(points: &[(f64, f64)], later: bool) -> impl Iterator<Item = (f64, f64)> {
+    let corner = move |pair: &[(f64, f64)]| if later { (pair[0].0, pair[1].1) } else { (pair[1].0, pair[0].1) };
+    let first = points.first().copied();
+    first.into_iter().chain(points.windows(2).flat_map(move |pair| [corner(pair), pair[1]]))
 }

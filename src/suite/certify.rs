@@ -9,7 +9,7 @@ use super::run::Run;
 use super::schedule::check_interrupt;
 use super::{CertificateSpec, DefenceSpec, Suite};
 use crate::attack;
-use crate::certify::{self, Certificate, Example, Setting, Subject};
+use crate::certify::{self, Certificate, Example, Setting, Subject, smoothing};
 use crate::defence::Prepared;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::SeriesKey;
@@ -32,6 +32,9 @@ pub struct Planned {
     pub kind: String,
     /// The norm.
     pub norm: Norm,
+    /// Whether it speaks of another classifier than the one that is attacked: the smoothed network, where the bare one is.
+    #[serde(default)]
+    pub apart: bool,
 }
 
 /// A defence that a certifier cannot handle.
@@ -57,12 +60,12 @@ pub struct Record {
 /// Which certificates a suite asks for, and which cannot be had.
 pub(super) fn planned(suite: &Suite, designs: &[Vec<Design>]) -> Result<(Vec<Planned>, Vec<Refused>)> {
     let (mut planned, mut refused) = (Vec::new(), Vec::new());
-    for (defence, members) in suite.defences.iter().zip(designs) {
+    for (defence_spec, members) in suite.defences.iter().zip(designs) {
         for spec in &suite.certificates {
             let row = certify::certifier(&spec.kind)?;
-            let names = || (defence.name.clone(), spec.name.clone());
+            let names = || (defence_spec.name.clone(), spec.name.clone());
             let handled = match &members[..] {
-                [Design { graph, weights, .. }] => (row.handles)(&Subject { graph, weights, stack: &defence.stack }),
+                [Design { graph, weights, .. }] => (row.handles)(&Subject { graph, weights, stack: &defence_spec.stack }),
                 _ => Err(Error::input("several networks answer together, and no bound is known over them")),
             };
             if let Err(error) = handled {
@@ -72,7 +75,8 @@ pub(super) fn planned(suite: &Suite, designs: &[Vec<Design>]) -> Result<(Vec<Pla
             }
             for threat in suite.threats.iter().filter(|threat| row.norms.contains(&threat.norm)) {
                 let (defence, certificate) = names();
-                planned.push(Planned { defence, certificate, kind: spec.kind.clone(), norm: threat.norm });
+                let apart = spec.kind == smoothing::NAME && defence_spec.stack.is_empty();
+                planned.push(Planned { defence, certificate, kind: spec.kind.clone(), norm: threat.norm, apart });
             }
         }
     }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::resolved::Resolved;
 use super::run::Run;
 use super::{DefenceSpec, certify, plan};
-use crate::certify::smoothing;
 use crate::engine::clean::CleanDecision;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::checks::{self, Addition, Attacked, Certified, Checked, Subject, Trust, Wish};
@@ -162,11 +161,8 @@ impl Run<'_> {
     fn certified(&self, spec: &DefenceSpec) -> Result<Vec<Certified>> {
         let of_defence = self.resolved.certificates.iter().filter(|planned| planned.defence == spec.name);
         let certified = |planned: &certify::Planned| {
-            let trust = match planned.kind.as_str() {
-                smoothing::NAME if spec.stack.is_empty() => Trust::Another,
-                smoothing::NAME => Trust::But(self.certificate(planned).options.number("alpha").unwrap_or(0.001)),
-                _ => Trust::Certain,
-            };
+            let alpha = self.certificate(planned).options.number("alpha");
+            let trust = if planned.apart { Trust::Another } else { alpha.map_or(Trust::Certain, Trust::But) };
             let name = planned.certificate.clone();
             Ok(Certified { name, norm: planned.norm, trust, certificates: certify::of(self.store, planned)?.certificates })
         };

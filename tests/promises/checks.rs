@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor, activation};
+use gauntlet::certify::Certificate;
 use gauntlet::data::{self, Dataset, Request};
 use gauntlet::defence::{Backward, TRAINERS, Trainee, WRAPPERS, Wrapper, naive, train};
 use gauntlet::engine::chain::Walk;
@@ -15,7 +16,7 @@ use gauntlet::engine::clean::{self, CleanDecision};
 use gauntlet::engine::draw::Draw;
 use gauntlet::engine::drive::send;
 use gauntlet::engine::oracle::Oracle;
-use gauntlet::evaluate::checks::{self, Attacked, CHECKS, Certified, Found, Remedy, Subject, Verdict, Wish, additions};
+use gauntlet::evaluate::checks::{self, Attacked, CHECKS, Certified, Found, Remedy, Subject, Trust, Verdict, Wish, additions};
 use gauntlet::evaluate::record::{self, Audited, ExampleOutcomes, Outcome, SeriesKey, Settled};
 use gauntlet::kernel::random::{philox, unit};
 use gauntlet::model::{Blueprint, Classifier, MODELS};

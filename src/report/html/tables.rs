@@ -121,7 +121,7 @@ pub fn certified(view: &View) -> String {
     let row = |certified: &Certified| {
         let entries = vec![
             words(&certified.defence),
-            words(&certified.certificate),
+            words(&certified.title()),
             words(text::norm(certified.norm)),
             number(text::distance(certified.epsilon), certified.epsilon),
             number(percent(certified.certified_accuracy), certified.certified_accuracy),

@@ -6,6 +6,7 @@ promises! {
     a_score_based_attack_that_beats_gradients_means_masked_gradients,
     noise_and_one_step_must_not_beat_a_search,
     a_curve_that_rises_is_named,
+    a_certificate_that_an_attack_contradicts_is_an_alarm,
     audits_and_failed_rows_are_counted,
     a_remedy_becomes_an_entry_of_its_own,
 }
@@ -153,4 +154,30 @@ fn a_remedy_becomes_an_entry_of_its_own() {
     let read = gauntlet::suite::parse("suite", &text, Path::new("."), &[], &catalogue).unwrap();
     let wanted: Vec<AttackSpec> = found.iter().map(|addition| addition.spec()).collect();
     assert_eq!(read.attacks, wanted);
+}
+
+/// `outcome('b')` breaks at 0.01.
+fn a_certificate_that_an_attack_contradicts_is_an_alarm() {
+    let alarm = |radii: &[Option<f64>], trust, norm| {
+        let mut case = by_hand(&[("pgd", "", fates(&[(10, "sb"), (30, "ss")]))]);
+        let certificate = |(id, radius): (&u32, &Option<f64>)| Certificate { example: *id, radius: *radius, abstained: false };
+        let certificates = case.data.ids.iter().zip(radii).map(certificate).collect();
+        case.certified.push(Certified { name: "bound".into(), norm, trust, certificates });
+        case.found("certificate-violated")
+    };
+    // The first ten are broken at 0.01.
+    let sound: Vec<Option<f64>> = (0..40).map(|at| if at < 10 { [None, Some(0.009)][at % 2] } else { Some(0.2) }).collect();
+    assert_eq!(alarm(&sound, Trust::Certain, Norm::Linf).verdict, Verdict::Pass);
+    // One bound that is too large is enough.
+    let disturbed: Vec<Option<f64>> = sound.iter().enumerate().map(|(at, radius)| if at == 3 { Some(0.02) } else { *radius }).collect();
+    let found = alarm(&disturbed, Trust::Certain, Norm::Linf);
+    assert!(found.verdict == Verdict::Fail && found.detail.contains("1 of 35") && found.detail.contains("pgd"), "{found:?}");
+    // One in forty may be chance where each is wrong with probability 0.02, five may not.
+    assert_eq!(alarm(&disturbed, Trust::But(0.02), Norm::Linf).verdict, Verdict::Pass);
+    let many: Vec<Option<f64>> = sound.iter().enumerate().map(|(at, radius)| if at < 5 { Some(0.02) } else { *radius }).collect();
+    assert_eq!(alarm(&many, Trust::But(0.02), Norm::Linf).verdict, Verdict::Fail);
+    // Another classifier's certificates, or another norm's, cannot be contradicted.
+    assert_eq!(alarm(&many, Trust::Another, Norm::Linf).verdict, Verdict::Skip);
+    assert_eq!(alarm(&many, Trust::Certain, Norm::L2).verdict, Verdict::Skip);
+    assert_eq!(by_hand(&[("pgd", "", fates(&[(10, "sb")]))]).found("certificate-violated").verdict, Verdict::Skip);
 }
