@@ -59,12 +59,14 @@ def suite(case: Case, way: str, options: Options, material: Path, inner: int) ->
     sweep = "exhaustive" if way == EVERY_STEP else "descending"
     lines = [
         f'title = "{case.name}"',
-        f'[data]\nsource = "npz"\npath = {json.dumps(str(material / f"{case.model}{suffix}.npz"))}\nexamples = {count}',
+        f'[data]\nsource = "npz"\npath = {json.dumps(str(material / f"{case.model}{suffix}.npz"))}\nexamples = {count}\nclasses = 10',
         f'[[threat]]\nnorm = "linf"\nepsilons = {list(epsilons)}\nsweep = "{sweep}"',
     ]
     if case.kind == "train":
         limit = f"\nexamples = {options.limit}" if options.limit else ""
-        lines.insert(2, f'[data.train]\nsource = "npz"\npath = {json.dumps(str(material / f"{case.model}-train.npz"))}{limit}')
+        lines.insert(
+            2, f'[data.train]\nsource = "npz"\npath = {json.dumps(str(material / f"{case.model}-train.npz"))}\nclasses = 10{limit}'
+        )
         training = dict(method="pgd", epsilon=case.epsilons[0], steps=case.steps, epochs=1, batch=case.batch_on(options.device))
         fields = ", ".join(f"{key} = {json.dumps(value)}" for key, value in training.items())
         lines.append(f'[[defence]]\nname = "model"\nmodel = {{ {SUITE[case.model]} }}\ntrain = {{ {fields} }}')

@@ -36,7 +36,11 @@ def describe(gauntlet: Path, threads: int) -> dict:
     }
 
 
-def has_cuda(python: str) -> bool:
-    """Whether PyTorch finds an NVIDIA GPU."""
-    program = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
-    return subprocess.run([python, "-c", program], capture_output=True, check=False).returncode == 0
+def missing(python: str, device: str) -> str | None:
+    """What an interpreter or this machine lacks to measure PyTorch on a device."""
+    said = subprocess.run([python, "-c", "import torch; print(torch.cuda.is_available())"], capture_output=True, text=True, check=False)
+    if said.stdout.strip() not in ("True", "False"):
+        return f"{python} has no PyTorch that works: {' '.join(said.stderr.strip().splitlines()[-1:])}"
+    if device == "cuda" and said.stdout.strip() == "False":
+        return "no NVIDIA GPU that PyTorch can use is here"
+    return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import gauntlet, machine, report, turns
 from .cases import Case, case
 from .environment import pins
-from .options import Options
+from .options import REPOSITORY, Options
 from .process import Failed
 from .turns import PEERS, Measured
 
@@ -95,7 +95,9 @@ class Contest:
 
 
 def prepare(options: Options, python: str) -> Path:
-    """Makes what the cases read, in a process of its own."""
+    """Makes what the cases read, in a process of its own, and builds the kernels' bench where a case wants it."""
+    if not options.kernels and any(case(name).kind == "kernel" for name in options.cases):
+        subprocess.run(["cargo", "bench", "--quiet", "--bench", "kernels", "--no-run"], cwd=REPOSITORY, check=True)
     origin = str(options.reference) if options.reference else "-"
     name = f"reference-{hashlib.sha256(origin.encode()).hexdigest()[:8]}" if options.reference else "made"
     folder = options.work / "material" / name
@@ -106,9 +108,9 @@ def prepare(options: Options, python: str) -> Path:
 
 
 def main(options: Options, python: str) -> int:
-    """Runs the contest. 0, or 1 where a contestant could not be measured, or 3 where there is no GPU to measure on."""
-    if options.device == "cuda" and not machine.has_cuda(python):
-        print("no NVIDIA GPU that PyTorch can use is here: nothing was measured")
+    """Runs the contest. 0, or 1 where a contestant could not be measured, or 3 where there is nothing to measure on."""
+    if lack := machine.missing(python, options.device):
+        print(f"{lack}: nothing was measured")
         return 3
     # Compiled models are kept between processes, as they are between a user's.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(options.work / "inductor"))

@@ -19,6 +19,7 @@ from .models import GREY, NETWORKS, Network, Normalized
 from .rivals.torch import train_adversarially
 
 OWN, TRAINING = 512, 60_000
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(name: str, folder: Path) -> nn.Module:
@@ -104,14 +105,14 @@ def weights(network: Network, reference: Path | None) -> dict[str, Tensor]:
     model = network.build()
     if network.trained:
         count = 4_000 if network.shape == GREY else 2_000
-        images, labels = training(network, reference, count)
-        whole = Normalized(model, *network.normalize) if network.normalize else model
+        images, labels = (part.to(DEVICE) for part in training(network, reference, count))
+        whole = (Normalized(model, *network.normalize) if network.normalize else model).to(DEVICE)
         # A radius that is too large at once teaches nothing: it grows over the epochs.
         for share in (0.3, 1.0):
             train_adversarially(whole, images, labels, network.radius * share, steps=4 if network.radius else 0, batch=64)
     else:
         calibrate(model, drawn(network.shape, 64, seed=2)[0])
-    return model.eval().state_dict()
+    return model.cpu().state_dict()
 
 
 def make(name: str, folder: Path, reference: Path | None) -> None:
@@ -121,22 +122,21 @@ def make(name: str, folder: Path, reference: Path | None) -> None:
     images, labels = evaluation(name, network, reference)
     tensors = {key: tensor.contiguous() for key, tensor in weights(network, reference).items() if tensor.is_floating_point()}
     save_file(tensors, folder / f"{name}.safetensors")
-    model = load(name, folder)
+    model = load(name, folder).to(DEVICE)
     # Fewer images than rows: the same ones again, moved aside.
     turns = -(-OWN // len(images))
     own = torch.cat([images.roll(2 * turn, dims=3) for turn in range(turns)])[:OWN]
-    if not network.trained:
-        labels = decide(model, images)
-    write(folder / f"{name}-own.npz", own, decide(model, own))
+    decided = decide(model, own)
+    write(folder / f"{name}-own.npz", own, decided)
     if name == "small-cnn":
         write(folder / f"{name}-train.npz", *training(network, reference, TRAINING))
-    write(folder / f"{name}.npz", images, labels)
+    write(folder / f"{name}.npz", *((images, labels) if network.trained else (own, decided)))
 
 
 def decide(model: nn.Module, images: Tensor) -> Tensor:
     """The model's classes."""
     with torch.no_grad():
-        return torch.cat([model(batch).argmax(1) for batch in images.split(64)])
+        return torch.cat([model(batch.to(DEVICE)).argmax(1).cpu() for batch in images.split(64)])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ def draw(results: dict, folder: Path) -> None:
     axes.xaxis.set_major_formatter("{x:g}×")
     axes.set_yticks(range(len(rows)), [f"{line.case}  –  {line.contestant}" for line in rows])
     axes.invert_yaxis()
+    # Room for the numbers beside the points.
+    axes.margins(x=0.12)
     axes.set_xlabel("time of the rival / time of gauntlet: right of the line gauntlet is faster; diamonds are goals")
     machine = results["machine"]
     axes.set_title(f"{machine['processor']}, {machine['threads']} threads, {results['options']['device']}", fontsize=9, loc="left")

@@ -41,7 +41,10 @@ def spawn(
 
     with log.open("w") as output:
         began = time.perf_counter()
-        child = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT, preexec_fn=confine)
+        try:
+            child = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT, preexec_fn=confine)
+        except OSError as error:
+            raise Failed(f"{command[0]}: {error.strerror}") from error
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)

@@ -132,6 +132,8 @@ def about(results: dict) -> str:
         f"{machine['gauntlet']}; " + ", ".join(f"{name} {there}" for name, there in versions.items() if there) + ".",
         f"Load average {machine['load_before']} before, {machine['load_after']} after; {machine['minutes']} minutes.",
     ]
+    if (machine["load_before"] or 0) > 1:
+        pieces.append("THE MACHINE WAS BUSY before the first measurement: no figure here is to be relied on.")
     pieces += [f"GPU: {', '.join(sorted(gpus))}."] if gpus else []
     pieces += [f"Not the pinned versions: {', '.join(others)}."] if others else []
     return "\n".join(pieces)
