@@ -69,6 +69,8 @@ mod square;
 mod store;
 #[path = "promises/suite.rs"]
 mod suite;
+#[path = "promises/trainers.rs"]
+mod trainers;
 #[path = "promises/training.rs"]
 mod training;
 #[path = "promises/weights.rs"]
@@ -112,6 +114,7 @@ fn main() {
         ("square", square::tests()),
         ("store", store::tests()),
         ("suite", suite::tests()),
+        ("trainers", trainers::tests()),
         ("training", training::tests()),
         ("weights", weights::tests()),
         ("wrappers", wrappers::tests()),

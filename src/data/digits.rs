@@ -4,14 +4,19 @@ use std::io::Read;
 
 use super::{Dataset, Request, Source};
 use crate::error::{Error, Result};
-use crate::options::Entry;
+use crate::options::{Accepts, Entry, OptionSpec};
 
 /// The row of the table.
 pub(super) const SOURCE: Source = Source {
     entry: Entry {
         name: "digits",
         summary: "1,797 handwritten digits of 8x8, embedded (Alpaydin and Kaynak, UCI Machine Learning Repository 1998, CC BY 4.0)",
-        options: &[],
+        options: &[OptionSpec {
+            name: "scale",
+            accepts: Accepts::Integer(1, 16),
+            default: Some("1"),
+            help: "pixels a side that each of the 8x8 becomes: larger images of the same digits",
+        }],
     },
     splits: &["train", "test", "all"],
     load,
@@ -45,10 +50,16 @@ fn load(request: &Request) -> Result<Dataset> {
         .collect();
     let name = format!("digits, {split}");
     let chosen = &chosen[request.positions(chosen.len(), &name)?];
-    let images =
-        chosen.iter().flat_map(|&i| &pixels[i * FEATURES..(i + 1) * FEATURES]).map(|&pixel| f32::from(pixel) / FULL_SCALE).collect();
+    let scale = request.options.integer("scale").and_then(|scale| usize::try_from(scale).ok()).unwrap_or(1);
+    let side = 8 * scale;
+    let image = |&i: &usize| {
+        let pixels = &pixels[i * FEATURES..(i + 1) * FEATURES];
+        (0..side * side).map(move |at| f32::from(pixels[at / side / scale * 8 + at % side / scale]) / FULL_SCALE)
+    };
+    let images = chosen.iter().flat_map(image).collect();
     let ids = chosen.iter().map(|&i| i as u32).collect();
-    Dataset::new(name, [1, 8, 8], 10, ids, images, chosen.iter().map(|&i| u32::from(labels[i])).collect())
+    let name = if scale > 1 { format!("{name}, {side}x{side}") } else { name };
+    Dataset::new(name, [1, side, side], 10, ids, images, chosen.iter().map(|&i| u32::from(labels[i])).collect())
 }
 
 /// The fixed stratified split. With the examples sorted by class and then by position, number s of them (from 0) is in the test set

@@ -147,7 +147,7 @@ impl Validation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// Accuracy against PGD fell at once while the training attack's did not (Wong et al. 2020): the weights of the epoch before are kept.
+    /// Accuracy against PGD fell at once while the training attack's did not (Wong et al. 2020): the best weights are kept.
     CatastrophicOverfitting,
     /// The validation has not got better for as many epochs as `patience` says: the best weights are kept.
     NoLongerBetter,
@@ -157,7 +157,7 @@ impl Event {
     /// In words, for the line of its epoch.
     pub fn words(self) -> &'static str {
         match self {
-            Event::CatastrophicOverfitting => "catastrophic overfitting: stopped, the weights of the epoch before are kept",
+            Event::CatastrophicOverfitting => "catastrophic overfitting: stopped, the best epoch's weights are kept",
             Event::NoLongerBetter => "no longer better on the validation split: stopped, the best weights are kept",
         }
     }

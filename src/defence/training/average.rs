@@ -31,7 +31,6 @@ impl Averaging {
 }
 
 /// A mean so far.
-#[derive(Clone)]
 pub(super) struct Average {
     averaging: Averaging,
     /// How many weights are in it.

@@ -52,7 +52,8 @@ pub(crate) trait Method: Send {
     /// Behind the backward pass, before the weights move.
     fn after_gradients(&mut self, _gradients: &mut Gradients) {}
 
-    /// At the end of an epoch; an event other than none ends the training with the weights of the epoch before.
+    /// At the end of an epoch; an event ends the training, with the weights of the epoch whose
+    /// checked accuracy was best.
     fn after_epoch(&mut self, _review: &Review, _epoch: &mut Epoch) -> Result<Option<Event>> {
         Ok(None)
     }

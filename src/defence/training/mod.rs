@@ -119,6 +119,8 @@ struct Course<'a> {
     history: Vec<Epoch>,
     /// The best validation so far: its epoch, its score and its weights.
     best: Option<(usize, f64, Weights)>,
+    /// The same of the accuracy that the method checks.
+    good: Option<(usize, f64, Weights)>,
     key: [u32; 2],
     /// Positions of the examples to learn from, and of those kept apart.
     learnt: Vec<u32>,
@@ -159,6 +161,7 @@ impl<'a> Course<'a> {
             average: Average::new(recipe.averaging),
             history: Vec::new(),
             best: None,
+            good: None,
             key,
             chance: tally::chance(&labels, data.classes),
             device: (*device).clone(),
@@ -213,7 +216,6 @@ impl<'a> Course<'a> {
             self.average = Average::new(self.recipe.averaging);
             self.best = None;
         }
-        let before = (self.network.clone(), self.average.clone());
         let order = order(self.learnt.clone(), self.key, epoch as u32);
         let batches: Vec<&[u32]> = order.chunks_exact(self.batch).collect();
         let (steps, done) = (batches.len() * self.method.replays(), (epoch - 1) * batches.len() * self.method.replays());
@@ -236,9 +238,12 @@ impl<'a> Course<'a> {
         let review = Review { batch: &first, oracle: &oracle, key: self.key, epoch: epoch as u32, history: &self.history };
         line.event = self.method.after_epoch(&review, &mut line)?;
         if line.event.is_some() {
-            (self.network, self.average) = before;
+            self.best = self.best.take().or_else(|| self.good.take());
         } else {
             self.average.epoch((epoch - phase * self.phase_epochs()) as f64 / self.phase_epochs() as f64, || self.network.trained());
+            if let Some(checked) = line.checked_accuracy.filter(|checked| self.good.as_ref().is_none_or(|(_, best, _)| checked > best)) {
+                self.good = Some((epoch, checked, self.deployed().network.weights()));
+            }
             self.validate(&mut line)?;
         }
         self.history.push(line);
@@ -339,9 +344,11 @@ impl<'a> Course<'a> {
         kept.put_weights("network", &self.network.weights());
         self.optimiser.save(&mut kept)?;
         self.average.save(&mut kept)?;
-        if let Some((epoch, score, weights)) = &self.best {
-            kept.put("best", &(epoch, score.to_bits()));
-            kept.put_weights("best", weights);
+        for (name, found) in [("best", &self.best), ("good", &self.good)] {
+            if let Some((epoch, score, weights)) = found {
+                kept.put(name, &(epoch, score.to_bits()));
+                kept.put_weights(name, weights);
+            }
         }
         self.method.save(&mut kept)?;
         Ok(kept)
@@ -354,10 +361,12 @@ impl<'a> Course<'a> {
         self.network = network.to_device(&self.device.clone().autodiff()).train();
         self.optimiser.restore(kept, self.network.trained_ranks().len())?;
         self.average.restore(kept)?;
-        let weights = kept.weights("best");
-        if !weights.0.is_empty() {
-            let (epoch, score): (usize, u64) = kept.get("best")?;
-            self.best = Some((epoch, f64::from_bits(score), weights));
+        for (name, place) in [("best", &mut self.best), ("good", &mut self.good)] {
+            let weights = kept.weights(name);
+            if !weights.0.is_empty() {
+                let (epoch, score): (usize, u64) = kept.get(name)?;
+                *place = Some((epoch, f64::from_bits(score), weights));
+            }
         }
         self.method.restore(kept, &self.trainee.classifier)
     }
