@@ -33,16 +33,16 @@ fn main(
     let base = slot * classes;
     var bits = 0u;
     var best = Largest(0.0, NOWHERE);
-    for (var class = lane; class < classes; class += GROUP) {
-        bits = max(bits, magnitude_bits(logits[base + class]));
-        best = larger(best, Largest(logits[base + class], class));
+    for (var at = lane; at < classes; at += GROUP) {
+        bits = max(bits, magnitude_bits(logits[base + at]));
+        best = larger(best, Largest(logits[base + at], at));
     }
     let finite = reduce_max_bits(lane, bits) < NOT_FINITE;
     let winner = reduce_largest(lane, best).index;
     if !live {
         return;
     }
-    for (var class = lane; class < classes; class += GROUP) {
-        out_counts[base + class] = counts[base + class] + select(0.0, 1.0, finite && class == winner);
+    for (var at = lane; at < classes; at += GROUP) {
+        out_counts[base + at] = counts[base + at] + select(0.0, 1.0, finite && at == winner);
     }
 }

@@ -9,7 +9,7 @@
 //! selective attack of Bryniarski et al. 2021 ("Evading Adversarial Example Detection Defenses with Orthogonal PGD").
 //!
 //! Votes have a gap too, that of their counts. A row that the attack thinks broken while the vote stands is held by it; against dice a
-//! row is held until eight in ten of a step's draws agree, up to its last step, for the judge throws others.
+//! row is held until (nearly) all of a step's draws agree, up to its last step, for the judge throws others.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -19,8 +19,9 @@ use super::pass::Answer;
 use crate::kernel;
 use crate::kernel::row::{Row, TARGETED};
 
-/// The gap of a step's draws, as a share, from which on a row counts as broken before its last step: eight in ten for, two against.
-const FIRM: f32 = 0.6;
+/// The gap of a step's draws, as a share of them, from which on a row counts as broken before its last step: 19 in 20 for, or all of
+/// fewer. A row that leaves at the first lucky draws is one that the judge's own draws refuse.
+const FIRM: f32 = 0.9;
 
 /// Of classes with equally many votes the first one wins: each place takes so much of a vote.
 const PLACE: f32 = 1e-6;
