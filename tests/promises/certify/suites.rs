@@ -116,7 +116,7 @@ fn mistakes_in_a_certificate_are_named() {
     assert!(code == 2 && text.contains("none of the suite's norms"), "{text}");
 }
 
-/// 100 images each; by hand it was run on 1,000.
+/// 100 images each.
 fn on_reference_models_no_attack_breaks_what_is_certain() {
     let Some(at) = reference() else { return };
     for (model, data, epsilons) in [
