@@ -139,7 +139,8 @@ pub struct AttackRow {
 }
 
 /// Every attack.
-pub const ATTACKS: &[AttackRow] = &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, transfer::ROW, autoattack::ROW];
+pub const ATTACKS: &[AttackRow] =
+    &[noise::ROW, fgsm::ROW, mi_fgsm::ROW, pgd::ROW, apgd::ROW, fab::ROW, square::ROW, transfer::ROW, autoattack::ROW];
 
 /// The `count` classes with the largest logits but the label, largest first; the first of equal ones comes first.
 pub fn largest_others(label: u32, logits: &[f32], count: usize) -> Vec<u32> {

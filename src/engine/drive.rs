@@ -363,9 +363,8 @@ impl Loop<'_, '_> {
     fn aim(&self) -> Option<Aim> {
         let oracle = self.drive.stepped();
         let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
-        let row = |seat: &Option<Seat>| {
-            seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps))
-        };
+        let row =
+            |seat: &Option<Seat>| seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps));
         wanted.then(|| Aim::new(&self.seats.iter().map(row).collect::<Vec<_>>(), oracle.classes(), oracle.device()))
     }
 

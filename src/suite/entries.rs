@@ -159,7 +159,11 @@ fn ensemble(reader: &mut Reader, fields: &mut Fields, base: &Path, catalogue: &C
         let train = own.or_else(|| if weighted { None } else { shared.clone() });
         if train.is_none() && !weighted {
             let message = format!("{} is an untrained model: it has neither `train` nor weights", element.name);
-            reader.mistake(element.span.clone(), message, "add train = { method = \"standard\" } to it, or to the defence for all its members");
+            reader.mistake(
+                element.span.clone(),
+                message,
+                "add train = { method = \"standard\" } to it, or to the defence for all its members",
+            );
         }
         members.extend(model(reader, table, base, &catalogue.models).map(|model| MemberSpec { model, train }));
     }
@@ -209,7 +213,12 @@ fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<Tra
 }
 
 /// The attacks that can be read, with the place of each; a name twice is a mistake, and so is an attack that works under none of the threats.
-pub(super) fn attacks(reader: &mut Reader, tables: Vec<Fields>, threats: &[Threat], catalogue: &Catalogue) -> Vec<(AttackSpec, Range<usize>)> {
+pub(super) fn attacks(
+    reader: &mut Reader,
+    tables: Vec<Fields>,
+    threats: &[Threat],
+    catalogue: &Catalogue,
+) -> Vec<(AttackSpec, Range<usize>)> {
     let entries: Vec<Entry> = catalogue.attacks.iter().map(|attack| attack.entry).collect();
     let mut attacks: Vec<(AttackSpec, Range<usize>)> = Vec::new();
     for mut fields in tables {

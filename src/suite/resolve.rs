@@ -135,7 +135,8 @@ fn trainable(
         return;
     }
     if let Some((defence, span)) = defences.iter().find(|(defence, _)| defence.wants_training_examples()) {
-        let message = format!("defence `{}` needs training examples, but the source {:?} has no split \"train\"", defence.name, data.source);
+        let message =
+            format!("defence `{}` needs training examples, but the source {:?} has no split \"train\"", defence.name, data.source);
         reader.mistake(span.clone(), message, "say with [data.train] (source, split, ...) where training examples come from");
     }
 }

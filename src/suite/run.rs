@@ -11,8 +11,8 @@ use super::series;
 use super::stations::{Station, refuse_foreign, stations};
 use crate::attack::SURROGATE;
 use crate::defence::{self, Prepared, Progress, Thresholds, Workshop, prepare};
-use crate::engine::base::{Base, Combine};
 use crate::device;
+use crate::engine::base::{Base, Combine};
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::SeriesKey;
@@ -254,7 +254,9 @@ impl Run<'_> {
         let info = DefenceInfo {
             name: spec.name.clone(),
             architecture: in_a_word(spec.members().iter().map(|member| member.model.architecture.clone())),
-            training: in_a_word(spec.members().iter().map(|member| member.train.as_ref().map_or(String::new(), |train| train.method.clone()))),
+            training: in_a_word(
+                spec.members().iter().map(|member| member.train.as_ref().map_or(String::new(), |train| train.method.clone())),
+            ),
             parameters: prepared.members.iter().map(|member| member.weights.parameters()).sum(),
             weights: prepared.weights_hash(),
             adaptive: spec.adaptive,

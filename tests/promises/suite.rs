@@ -73,7 +73,10 @@ fn catalogue() -> Catalogue {
             entry("small-cnn", &[]),
         ],
         trainers: vec![entry("standard", STANDARD), entry("pgd", ADVERSARIAL)],
-        wrappers: vec![WrapperEntry { entry: entry("bit-depth", const { &[option("bits", Accepts::Integer(1, 16), Some("4"))] }), check: None }],
+        wrappers: vec![WrapperEntry {
+            entry: entry("bit-depth", const { &[option("bits", Accepts::Integer(1, 16), Some("4"))] }),
+            check: None,
+        }],
         attacks: vec![
             attack("noise", &[], BOTH),
             attack("fgsm", &[], BOTH),

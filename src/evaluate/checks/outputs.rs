@@ -35,7 +35,9 @@ pub fn random(subject: &Subject) -> Result<Found> {
     }
     let norms = subject.norms();
     let averaged = |norm| {
-        let averages = |series: &&Attacked| series.parts(subject.data).iter().any(|part| subject.oracle.throws(part.draws(), part.uses_gradients()) >= AVERAGED);
+        let averages = |series: &&Attacked| {
+            series.parts(subject.data).iter().any(|part| subject.oracle.throws(part.draws(), part.uses_gradients()) >= AVERAGED)
+        };
         subject.series.iter().filter(|series| series.key.norm == norm).any(|series| averages(&series))
     };
     let found = if repeated > SAME {

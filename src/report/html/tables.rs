@@ -88,7 +88,11 @@ pub fn apparent(view: &View) -> String {
     };
     let rows: Vec<_> = view.results.apparent_gains.iter().map(row).collect();
     let heads = ["defence", "norm", "epsilon", "attacks do not know it", "attacks know it", "apparent gain, points"];
-    if rows.is_empty() { String::new() } else { table("Worst-case accuracy before attacks that do and do not know the defence", &heads, &rows) }
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table("Worst-case accuracy before attacks that do and do not know the defence", &heads, &rows)
+    }
 }
 
 /// Every worst case.

@@ -63,7 +63,9 @@ fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
     assert_eq!(first["checks"].as_array().unwrap().len(), CHECKS.len());
     assert_eq!(check(&first, "random-output")["verdict"], "fail");
     assert!(first.get("hardened").is_none());
-    for part in ["checks of resized (attacks do not know it):", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"] {
+    for part in
+        ["checks of resized (attacks do not know it):", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"]
+    {
         assert!(said.contains(part), "{part} is missing in {said}");
     }
     assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");

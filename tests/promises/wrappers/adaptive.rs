@@ -61,7 +61,12 @@ fn a_rejected_adversarial_example_is_no_break_and_an_attack_that_knows_evades() 
     let count = |broken: Vec<bool>| broken.into_iter().filter(|broken| *broken).count();
     let unknown = count(broken(&guarded.clone().unknown(), &data, "pgd", "steps = 10\nstop = \"last\"\nrandom_start = false", epsilon));
     assert!(unknown < data.len(), "some are pushed past the threshold: {unknown}");
-    for (kind, options) in [("pgd", "steps = 40\nstop = \"last\""), ("pgd", "steps = 40\nloss = \"margin\""), ("square", "queries = 400"), ("apgd", "steps = 40")] {
+    for (kind, options) in [
+        ("pgd", "steps = 40\nstop = \"last\""),
+        ("pgd", "steps = 40\nloss = \"margin\""),
+        ("square", "queries = 400"),
+        ("apgd", "steps = 40"),
+    ] {
         let known = count(broken(&guarded, &data, kind, options, epsilon));
         assert!(known > unknown && known >= data.len() - 1, "{kind}: {known} of {}, {unknown} unknown", data.len());
     }
@@ -83,9 +88,7 @@ fn scores_reach_the_inputs_through_every_layer() {
         let logits = values(answer.logits);
         values(answer.score.unwrap()).iter().map(|score| f64::from(*score)).sum::<f64>() + f64::from(logits[0] * 0.5 - logits[3])
     };
-    let slopes = |_: &[gauntlet::engine::pass::Answer]| {
-        vec![(tensor(&[0.5, 0.0, 0.0, -1.0], 2), Some(tensor(&[1.0, 1.0], 1)))]
-    };
+    let slopes = |_: &[gauntlet::engine::pass::Answer]| vec![(tensor(&[0.5, 0.0, 0.0, -1.0], 2), Some(tensor(&[1.0, 1.0], 1)))];
     let gradient = values(oracle.descend(tensor(&x, data.features()), &draws, slopes));
     let (way, step) = (random(x.len(), 8), 1e-3f32);
     let moved = |side: f32| -> Vec<f32> { x.iter().zip(&way).map(|(x, way)| x + side * step * (way - 0.5)).collect() };

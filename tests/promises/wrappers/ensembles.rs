@@ -62,9 +62,11 @@ fn members_answer_together_as_their_combination_says() {
 }
 
 fn pooled_probabilities_are_finite_and_have_the_gradient_that_is_measured() {
-    let logits: Vec<Tensor<2>> = (0..4).map(|seed| tensor(&random(2 * 5, seed).iter().map(|u| 8.0 * u - 4.0).collect::<Vec<_>>(), 5)).collect();
+    let logits: Vec<Tensor<2>> =
+        (0..4).map(|seed| tensor(&random(2 * 5, seed).iter().map(|u| 8.0 * u - 4.0).collect::<Vec<_>>(), 5)).collect();
     let weights = tensor(&random(10, 9), 5);
-    let value = |logits: &[Tensor<2>]| -> f64 { values(pool::log_mean_probability(logits) * weights.clone()).iter().map(|v| f64::from(*v)).sum() };
+    let value =
+        |logits: &[Tensor<2>]| -> f64 { values(pool::log_mean_probability(logits) * weights.clone()).iter().map(|v| f64::from(*v)).sum() };
     let pulled = pool::pull(&logits, &weights);
     for (at, pulled) in pulled.iter().enumerate() {
         let way = tensor(&random(10, 20 + at as u32), 5) - 0.5;
@@ -92,9 +94,8 @@ fn gradients_of_ensembles_are_those_of_finite_differences() {
     let (x, way, step) = (random(features, 5), random(features, 6), 1e-2f32);
     for combine in Combine::ALL {
         let oracle = ensemble(&data, combine);
-        let gradient = |oracle: &Oracle| {
-            values(oracle.gradient(tensor(&x, features), &[Draw::none(1)], |_| vec![tensor(&[1.0, -0.5, 0.25], 3)]))
-        };
+        let gradient =
+            |oracle: &Oracle| values(oracle.gradient(tensor(&x, features), &[Draw::none(1)], |_| vec![tensor(&[1.0, -0.5, 0.25], 3)]));
         let value = |side: f32| -> f64 {
             let moved: Vec<f32> = x.iter().zip(&way).map(|(x, way)| x + side * step * (way - 0.5)).collect();
             let logits = values(oracle.logits(tensor(&moved, features), &Draw::none(1)));

@@ -95,7 +95,8 @@ fn a_run_shows_what_is_only_apparent() {
         assert!(text.contains("bits, unknown (attacks do not know it)") && text.to_lowercase().contains("only apparent"), "{said}");
     }
     assert!(said.contains("guarded: threshold") && said.contains("three [3]"), "{said}");
-    let rejections = results["checks"].as_array().unwrap().iter().find(|check| check["defence"] == "guarded" && check["check"] == "rejections");
+    let rejections =
+        results["checks"].as_array().unwrap().iter().find(|check| check["defence"] == "guarded" && check["check"] == "rejections");
     assert!(rejections.unwrap()["detail"].as_str().unwrap().contains("of 24 clean examples are rejected"));
     // Members of the same recipe are trained once.
     assert_eq!(fs::read_dir(folder.path().join("weights")).unwrap().count(), 3, "{said}");
