@@ -30,6 +30,31 @@ fn devices() -> Vec<(&'static str, Device)> {
     devices
 }
 
+/// Logits and input gradients of 128 rows on the processor: the compiled plan beside the same frozen network on Burn.
+fn gradients(criterion: &mut Criterion) {
+    const BATCH: usize = 128;
+    let device = Device::flex();
+    for (name, shape) in [("small-cnn", SHAPE), ("lenet5", SHAPE), ("resnet20", [3, 32, 32])] {
+        let model = MODELS.iter().find(|row| row.entry.name == name).expect("it is a model");
+        let options = parse_options(&model.entry, "").expect("defaults are sound");
+        let classifier = Classifier::new(name, 0, &Blueprint { options: &options, shape, classes: 10 }, &device);
+        let planned = classifier.and_then(|classifier| classifier.frozen(&device)).expect("the model takes these images");
+        let on_burn = Classifier { plan: None, ..planned.clone() };
+        let mut group = criterion.benchmark_group(format!("gradient/{name}"));
+        group.throughput(Throughput::Elements(BATCH as u64)).sample_size(10);
+        for (way, classifier) in [("plan", planned), ("burn", on_burn)] {
+            let oracle = Oracle::new(classifier, device.clone());
+            let point = Tensor::<2>::ones([BATCH, oracle.features()], &device) * 0.5;
+            group.bench_function(way, |bencher| {
+                bencher.iter(|| {
+                    let asked = |logits: &[Tensor<2>]| logits.iter().map(|logits| logits.ones_like()).collect();
+                    black_box(oracle.gradient(point.clone(), &[Draw::none(BATCH)], asked))
+                });
+            });
+        }
+    }
+}
+
 fn rows(flags: u32, start: u32, step_size: f32) -> Vec<Row> {
     let row = |at: usize| Row {
         epsilon: 0.1,
@@ -52,6 +77,7 @@ fn steps(criterion: &mut Criterion) {
         let options = parse_options(&model.entry, "").expect("defaults are sound");
         let blueprint = Blueprint { options: &options, shape: SHAPE, classes: 10 };
         let classifier = Classifier::new("small-cnn", 0, &blueprint, &device).expect("small-cnn takes 28x28 pixels");
+        let classifier = classifier.frozen(&device).expect("the device answers");
         let oracle = Oracle::new(classifier, device.clone());
         let features = oracle.features();
         let mut group = criterion.benchmark_group(format!("step/{name}"));
@@ -100,5 +126,5 @@ fn steps(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, steps);
+criterion_group!(benches, gradients, steps);
 criterion_main!(benches);

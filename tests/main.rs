@@ -43,6 +43,8 @@ mod devices;
 mod engine;
 #[path = "promises/fab.rs"]
 mod fab;
+#[path = "promises/frozen.rs"]
+mod frozen;
 #[path = "promises/fuzz.rs"]
 mod fuzz;
 #[path = "promises/graph.rs"]
@@ -102,6 +104,7 @@ fn main() {
         ("devices", devices::tests()),
         ("engine", engine::tests()),
         ("fab", fab::tests()),
+        ("frozen", frozen::tests()),
         ("fuzz", fuzz::tests()),
         ("graph", graph::tests()),
         ("kernels", kernels::tests()),

@@ -58,7 +58,7 @@ fn processor_handle() -> Handle {
         name: processor::name(),
         backend: "cpu".into(),
         driver: String::new(),
-        compiler: "native".into(),
+        compiler: crate::frozen::ROUTE.into(),
         precision: "f32".into(),
         slots: 0,
     };

@@ -27,6 +27,8 @@ pub unsafe trait Lanes: Copy {
     unsafe fn rectify(self, above: *mut u8) -> Self;
     /// Those whose bit is set, the others 0.
     unsafe fn keep(self, bits: *const u8) -> Self;
+    /// Takes the place of `best`, and `number` that of `winner`, where it is larger or a NaN.
+    unsafe fn contest(self, best: &mut Self, number: f32, winner: &mut Self);
 }
 
 /// Work over images, to be compiled for each set of instructions.
@@ -136,6 +138,14 @@ unsafe impl Lanes for Avx512 {
     unsafe fn keep(self, bits: *const u8) -> Self {
         unsafe { Self(_mm512_maskz_mov_ps(bits.cast::<u16>().read_unaligned(), self.0)) }
     }
+    #[inline(always)]
+    unsafe fn contest(self, best: &mut Self, number: f32, winner: &mut Self) {
+        unsafe {
+            let wins = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, best.0) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
+            best.0 = _mm512_mask_mov_ps(best.0, wins, self.0);
+            winner.0 = _mm512_mask_mov_ps(winner.0, wins, _mm512_set1_ps(number));
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -145,7 +155,7 @@ struct Avx2(__m256);
 #[cfg(target_arch = "x86_64")]
 unsafe impl Lanes for Avx2 {
     const WIDTH: usize = 8;
-    const COLUMNS: usize = 3;
+    const COLUMNS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(number: f32) -> Self {
@@ -181,6 +191,15 @@ unsafe impl Lanes for Avx2 {
             let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
             let kept = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(i32::from(*bits)), bit), bit);
             Self(_mm256_and_ps(self.0, _mm256_castsi256_ps(kept)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn contest(self, best: &mut Self, number: f32, winner: &mut Self) {
+        unsafe {
+            let larger = _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, best.0);
+            let wins = _mm256_or_ps(larger, _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0));
+            best.0 = _mm256_blendv_ps(best.0, self.0, wins);
+            winner.0 = _mm256_blendv_ps(winner.0, _mm256_set1_ps(number), wins);
         }
     }
 }
@@ -227,6 +246,14 @@ unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn keep(self, bits: *const u8) -> Self {
         let bits = unsafe { *bits };
-        Self(std::array::from_fn(|lane| if bits >> lane & 1 == 1 { self.0[lane] } else { 0.0 }))
+        Self(std::array::from_fn(|lane| if (bits >> lane) & 1 == 1 { self.0[lane] } else { 0.0 }))
+    }
+    #[inline(always)]
+    unsafe fn contest(self, best: &mut Self, number: f32, winner: &mut Self) {
+        for lane in 0..8 {
+            let wins = self.0[lane] > best.0[lane] || self.0[lane].is_nan();
+            best.0[lane] = if wins { self.0[lane] } else { best.0[lane] };
+            winner.0[lane] = if wins { number } else { winner.0[lane] };
+        }
     }
 }

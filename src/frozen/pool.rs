@@ -53,26 +53,28 @@ impl Task for Largest<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let [channels, rows, columns] = self.pool.to;
-        let mut winners = self.winners.cast::<[u8; BLOCK]>();
+        let mut winners = self.winners;
         for channel in 0..channels {
             for row in 0..rows {
                 for column in 0..columns {
-                    let mut best = [f32::NEG_INFINITY; BLOCK];
-                    let mut winner = [u32::MAX; BLOCK];
-                    self.pool.each(row, column, |number, y, x| {
-                        // SAFETY: the pixel lies within the value.
-                        let seen = unsafe { self.input.1.add(BLOCK * self.input.0.at(channel, y, x)).cast::<[f32; BLOCK]>().read() };
-                        for lane in 0..BLOCK {
-                            let wins = winner[lane] == u32::MAX || seen[lane] > best[lane] || seen[lane].is_nan();
-                            best[lane] = if wins { seen[lane] } else { best[lane] };
-                            winner[lane] = if wins { u32::from(number) } else { winner[lane] };
+                    for part in (0..BLOCK).step_by(V::WIDTH) {
+                        // SAFETY: the pixels lie within the values; there is a winner for each result.
+                        unsafe {
+                            // What comes first stands until something larger comes.
+                            let (mut best, mut winner) = (V::splat(f32::NEG_INFINITY), V::splat(-1.0));
+                            self.pool.each(row, column, |number, y, x| {
+                                let seen = V::load(self.input.1.add(BLOCK * self.input.0.at(channel, y, x) + part));
+                                seen.contest(&mut best, f32::from(number), &mut winner);
+                            });
+                            best.store(self.output.1.add(BLOCK * self.output.0.at(channel, row, column) + part));
+                            let mut numbers = [0.0f32; BLOCK];
+                            winner.store(numbers.as_mut_ptr());
+                            for number in &numbers[..V::WIDTH] {
+                                // Where all are minus infinity none has won.
+                                winners.write(*number as u8);
+                                winners = winners.add(1);
+                            }
                         }
-                    });
-                    // SAFETY: as above; there is a winner for each result.
-                    unsafe {
-                        self.output.1.add(BLOCK * self.output.0.at(channel, row, column)).cast::<[f32; BLOCK]>().write(best);
-                        winners.write(winner.map(|winner| winner as u8));
-                        winners = winners.add(1);
                     }
                 }
             }

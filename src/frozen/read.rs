@@ -320,17 +320,17 @@ impl Reader<'_> {
             return None;
         }
         let numbers = [self.number(sources[0])?, self.number(sources[1])?];
-        // The later layer, so that the other part is there when it runs.
-        let layers = sources.map(|source| self.only(source));
-        let side = if layers[1] >= layers[0] { 1 } else { 0 };
-        let layer = layers[side]?;
-        let made = self.network.layers.iter().position(|layer| layer.output == numbers[1 - side]);
-        let ready = numbers[0] != numbers[1] && made.is_none_or(|made| made < layer);
-        let Layer { kind: Kind::Convolution { rectify: false, .. }, inputs, .. } = &mut self.network.layers[layer] else { return None };
-        if !ready || inputs.len() > 1 {
-            return None;
-        }
-        inputs.push(numbers[1 - side]);
+        let fits = |side: &usize| {
+            self.only(sources[*side]).is_some_and(|layer| {
+                let Layer { kind, inputs, .. } = &self.network.layers[layer];
+                matches!(kind, Kind::Convolution { rectify: false, .. }) && inputs.len() == 1
+            })
+        };
+        let side = [1, 0].into_iter().find(fits).filter(|_| numbers[0] != numbers[1])?;
+        // Nothing else reads it, so it can wait until the other part is there.
+        let mut layer = self.network.layers.remove(self.only(sources[side])?);
+        layer.inputs.push(numbers[1 - side]);
+        self.network.layers.push(layer);
         Some(numbers[side])
     }
 }

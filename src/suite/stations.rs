@@ -9,6 +9,8 @@ use super::run::RunRequest;
 use crate::device::{self, Handle};
 use crate::engine::drive;
 use crate::evaluate::results::DeviceInfo;
+use crate::frozen::Plan;
+use crate::graph::freeze;
 use crate::model::source::Design;
 use crate::store::{Store, device_kind};
 use crate::{Error, Result};
@@ -49,7 +51,8 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         // Slots that no example can fill would only be computed.
         let wanted = request.slots.unwrap_or(usual.min(resolved.data.len()));
         let features = resolved.data.features() as u64;
-        let bytes_per_slot = 4 * (COPIES_OF_INPUT * features + COPIES_OF_ACTIVATION * activations);
+        let network = if on_gpu { 4 * COPIES_OF_ACTIVATION * activations } else { most_bytes(resolved)? };
+        let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         let budget = device::budget(&handle, request.memory);
         // The examples live on the device beside the slots.
         let examples = 4 * features * resolved.data.len() as u64;
@@ -102,4 +105,17 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[St
 fn most_activations(resolved: &Resolved) -> Result<u64> {
     let of = |members: &Vec<Design>| members.iter().map(|design| design.graph.activations()).sum::<Result<usize>>();
     Ok(resolved.designs.iter().map(of).collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
+}
+
+/// Bytes of one input in the largest of the defences on the processor, where plans need a fraction of what Burn does.
+fn most_bytes(resolved: &Resolved) -> Result<u64> {
+    let of = |design: &Design| -> Result<u64> {
+        let (graph, weights) = freeze(&design.graph, &design.weights)?;
+        Ok(match Plan::compile(&graph, &weights)? {
+            Ok(plan) => plan.bytes_per_image() as u64,
+            Err(_) => 4 * COPIES_OF_ACTIVATION * design.graph.activations()? as u64,
+        })
+    };
+    let all = |members: &Vec<Design>| members.iter().map(of).sum::<Result<u64>>();
+    Ok(resolved.designs.iter().map(all).collect::<Result<Vec<u64>>>()?.into_iter().max().unwrap_or(0))
 }

@@ -290,7 +290,7 @@ fn the_cpu_computes() {
     let handle = open(Choice::Cpu).unwrap();
     assert_computes(&handle);
     assert!(handle.setup.is_none());
-    assert_eq!((handle.info.backend.as_str(), handle.info.compiler.as_str()), ("cpu", "native"));
+    assert_eq!((handle.info.backend.as_str(), handle.info.compiler.as_str()), ("cpu", gauntlet::frozen::ROUTE));
 }
 
 fn adapters() -> Vec<(Adapter, Handle)> {

@@ -41,13 +41,13 @@ pub enum Kind {
 
 /// An operation on images of sides `image`, seen as `view` where that is not empty, and on parameters.
 pub struct Case {
-    name: &'static str,
+    pub name: &'static str,
     op: Op,
     image: [usize; 3],
     view: &'static [usize],
     kind: Kind,
     parameters: &'static [(&'static [usize], Kind)],
-    smooth: bool,
+    pub smooth: bool,
     sum: f64,
     picked: [f64; 4],
 }
@@ -79,7 +79,7 @@ impl Case {
         Self { sum, picked, ..self }
     }
 
-    fn network(&self, device: &Device) -> Network {
+    pub fn network(&self, device: &Device) -> Network {
         let mut weights = Weights::default();
         // How many numbers come of an image is known only once the operation is there.
         let outputs = self.graph(1, &mut weights).unwrap_err();
@@ -107,14 +107,14 @@ impl Case {
         if count == classes { Ok(net.finish(logits).unwrap()) } else { Err(count) }
     }
 
-    fn images(&self, device: &Device) -> Tensor<4> {
+    pub fn images(&self, device: &Device) -> Tensor<4> {
         let [channels, height, width] = self.image;
         let shape = [2, channels, height, width];
         Tensor::from_data(TensorData::new(numbers(shape.iter().product(), 0.3, self.kind), shape), device)
     }
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     [layers::cases(), elements::cases(), arrangements::cases()].into_iter().flatten().collect()
 }
 

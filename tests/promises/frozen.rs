@@ -1,0 +1,248 @@
+//! A compiled network gives the logits and the gradients of Burn's autodiff, whatever the batch, and to the bit the same in each.
+
+use std::collections::BTreeSet;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gauntlet::frozen::Plan;
+use gauntlet::graph::{Builder, Conv, Graph, Unary, freeze};
+use gauntlet::model::{Blueprint, Classifier, MODELS, initialise};
+use gauntlet::onnx::{self, Declared};
+use gauntlet::options::Options;
+
+use crate::graph::{Kind, cases, numbers};
+use crate::reference::reference;
+
+promises![
+    every_operation_agrees_or_is_named,
+    convolutions_of_all_shapes_agree,
+    every_architecture_agrees,
+    every_reference_model_agrees,
+    a_disturbed_weight_is_noticed,
+    the_batch_changes_no_bit,
+    the_number_of_threads_changes_no_bit,
+    a_nan_stays_in_its_row,
+];
+
+/// What plans may lack, by the operation's name.
+const LACKING: &[&str] = &[
+    "MatMul",
+    "Where",
+    "Linear",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProduct",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+];
+
+/// How far a number may be off, over the largest of them.
+const NEAR: f32 = 1e-4;
+
+fn classifier(graph: &Graph) -> Classifier {
+    Classifier::from_graph(graph.clone(), &initialise(graph, 3), &Device::flex()).unwrap().frozen(&Device::flex()).unwrap()
+}
+
+fn tensor(numbers: Vec<f32>, columns: usize) -> Tensor<2> {
+    let rows = numbers.len() / columns;
+    Tensor::from_data(TensorData::new(numbers, [rows, columns]), &Device::flex())
+}
+
+fn floats(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+/// Rows in [0, 1], and what is asked of their logits.
+fn question(classifier: &Classifier, rows: usize) -> (Tensor<2>, Tensor<2>) {
+    let inputs = numbers(rows * classifier.features(), 0.3, Kind::Any).into_iter().map(|number| number / 3.0 + 0.5).collect();
+    let asked = numbers(rows * classifier.classes, 1.1, Kind::Any);
+    (tensor(inputs, classifier.features()), tensor(asked, classifier.classes))
+}
+
+/// Logits and gradients by Burn.
+fn by_burn(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [Vec<f32>; 2] {
+    let inputs = inputs.clone().autodiff().require_grad();
+    let logits = classifier.logits(inputs.clone());
+    let mut gradients = (logits.clone() * Tensor::from_inner(asked.clone())).sum().backward();
+    let gradient = inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.inner().zeros_like());
+    [floats(logits.inner()), floats(gradient)]
+}
+
+/// Logits and gradients by the plan.
+fn by_plan(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [Vec<f32>; 2] {
+    let (logits, mut tape) = classifier.forward(inputs).expect("the network has a plan");
+    let gradient = classifier.gradient(&mut tape, asked.clone());
+    [floats(logits), floats(gradient)]
+}
+
+/// How many rows are further off than [`NEAR`].
+fn rows_off(found: &[f32], wanted: &[f32], columns: usize) -> usize {
+    assert_eq!(found.len(), wanted.len());
+    let largest = wanted.iter().fold(0.0f32, |most, number| most.max(number.abs()));
+    let off = |(a, b): (&f32, &f32)| !((a - b).abs() <= NEAR * largest);
+    found.chunks(columns).zip(wanted.chunks(columns)).filter(|(found, wanted)| found.iter().zip(*wanted).any(off)).count()
+}
+
+/// A rectifier whose input is 0 within rounding may go either way, and so may the gradients behind it: `loose` rows may differ there.
+fn agrees(name: &str, classifier: &Classifier, rows: usize, loose: usize) {
+    let (inputs, asked) = question(classifier, rows);
+    let ([logits, gradient], [burn_logits, burn_gradient]) = (by_plan(classifier, &inputs, &asked), by_burn(classifier, &inputs, &asked));
+    assert_eq!(rows_off(&logits, &burn_logits, classifier.classes), 0, "{name}: logits");
+    let off = rows_off(&gradient, &burn_gradient, classifier.features());
+    assert!(off <= loose, "{name}: the gradients of {off} rows of {rows} are off");
+    assert_eq!(floats(classifier.logits(inputs)), logits, "{name}: with and without a tape");
+}
+
+fn every_operation_agrees_or_is_named() {
+    let device = Device::flex();
+    let mut lacking = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let network = case.network(&device);
+        let (graph, weights) = freeze(network.graph(), &network.weights()).unwrap();
+        match Plan::compile(&graph, &weights).unwrap() {
+            Err(missing) => lacking.extend(missing),
+            Ok(_) => {
+                let (shape, classes) = (graph.input, graph.classes);
+                let classifier = Classifier { network, shape, classes, plan: None }.frozen(&device).unwrap();
+                let images = case.images(&device);
+                let rows = images.dims()[0];
+                let inputs: Tensor<2> = images.reshape([rows, classifier.features()]);
+                let asked = tensor((0..rows * classes).map(|at| (at as f32).cos()).collect(), classes);
+                let (found, wanted) = (by_plan(&classifier, &inputs, &asked), by_burn(&classifier, &inputs, &asked));
+                if rows_off(&found[0], &wanted[0], classes) > 0 {
+                    wrong.push(format!("{}: logits {:?}, not {:?}", case.name, found[0], wanted[0]));
+                }
+                if case.smooth && rows_off(&found[1], &wanted[1], classifier.features()) > 0 {
+                    wrong.push(format!("{}: gradient {:?}, not {:?}", case.name, found[1], wanted[1]));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let known: BTreeSet<String> = LACKING.iter().map(|name| (*name).into()).collect();
+    assert!(lacking.is_subset(&known), "lacking: {lacking:?}");
+}
+
+fn convolutions_of_all_shapes_agree() {
+    let plain = Conv::new(5, [3, 3]);
+    let shapes = [
+        ("odd", [3, 7, 11], Conv { padding: [1; 4], ..plain }),
+        ("no padding", [2, 9, 6], plain),
+        ("uneven padding", [3, 6, 7], Conv { padding: [2, 0, 1, 3], ..plain }),
+        ("wide padding", [2, 5, 5], Conv { padding: [4; 4], ..plain }),
+        ("stride 2", [3, 9, 8], Conv { stride: [2, 2], padding: [1; 4], ..plain }),
+        ("strides 3 and 1", [3, 10, 5], Conv { stride: [3, 1], ..plain }),
+        ("stride beyond the kernel", [3, 9, 11], Conv { kernel: [1, 1], stride: [2, 3], ..plain }),
+        ("dilation", [2, 11, 9], Conv { dilation: [2, 3], padding: [2, 3, 2, 3], ..plain }),
+        ("dilation and stride", [2, 11, 12], Conv { dilation: [3, 2], stride: [2, 2], padding: [1; 4], ..plain }),
+        ("groups", [6, 7, 7], Conv { to: 9, groups: 3, padding: [1; 4], ..plain }),
+        ("depthwise", [5, 8, 6], Conv { to: 5, groups: 5, padding: [1; 4], bias: false, ..plain }),
+        ("even kernel", [3, 8, 8], Conv { kernel: [4, 2], stride: [2, 2], padding: [1; 4], ..plain }),
+        ("one column", [4, 9, 1], Conv { to: 19, kernel: [3, 1], ..plain }),
+        ("the whole image", [3, 5, 6], Conv { to: 21, kernel: [5, 6], ..plain }),
+        ("many channels", [17, 6, 13], Conv { to: 23, padding: [1; 4], ..plain }),
+    ];
+    for (name, shape, conv) in shapes {
+        let mut net = Builder::new(shape, 10);
+        let first = net.conv("first", net.input(), conv).unwrap();
+        let mut x = net.unary(first, Unary::Relu).unwrap();
+        // A second convolution, so that the gradient of the first one's result has a border.
+        x = net.conv("second", x, Conv { padding: [1; 4], kernel: [1, 1], ..Conv::new(3, [1, 1]) }).unwrap();
+        x = net.flatten(x).unwrap();
+        let logits = net.linear("dense", x, 10, true).unwrap();
+        agrees(name, &classifier(&net.finish(logits).unwrap()), 18, 0);
+    }
+}
+
+fn every_architecture_agrees() {
+    for row in MODELS {
+        let shape = if row.entry.name == "lenet5" { [1, 28, 28] } else { [3, 32, 32] };
+        let mut options = Options::default();
+        if row.entry.options.iter().any(|option| option.name == "width") {
+            options.0.insert("width".into(), gauntlet::options::Value::Integer(if row.entry.name.starts_with("wide") { 1 } else { 4 }));
+        }
+        let graph = gauntlet::model::build(row.entry.name, &Blueprint { options: &options, shape, classes: 10 }).unwrap();
+        agrees(row.entry.name, &classifier(&graph), 3, 1);
+    }
+}
+
+fn every_reference_model_agrees() {
+    let Some(folder) = reference() else { return };
+    let mut files: Vec<_> = std::fs::read_dir(folder.join("models")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
+    assert!(!files.is_empty());
+    for path in files {
+        let model = onnx::read(&path, &Declared::default()).unwrap();
+        let classifier = Classifier::from_graph(model.graph, &model.weights, &Device::flex()).unwrap().frozen(&Device::flex()).unwrap();
+        agrees(&path.display().to_string(), &classifier, 24, 2);
+    }
+}
+
+/// A convolution, a pool, a sum, another convolution, a dense layer.
+fn network() -> Graph {
+    let mut net = Builder::new([2, 12, 12], 10);
+    let conv = Conv { padding: [1; 4], ..Conv::new(8, [3, 3]) };
+    let first = net.conv("first", net.input(), conv).unwrap();
+    let first = net.unary(first, Unary::Relu).unwrap();
+    let pooled = net.max_pool(first, [3, 3], [2, 2], [1; 4]).unwrap();
+    let second = net.conv("second", pooled, conv).unwrap();
+    let sum = net.add(second, pooled).unwrap();
+    let sum = net.unary(sum, Unary::Silu).unwrap();
+    let flat = net.flatten(sum).unwrap();
+    let logits = net.linear("dense", flat, 10, true).unwrap();
+    net.finish(logits).unwrap()
+}
+
+fn a_disturbed_weight_is_noticed() {
+    let graph = network();
+    let classifier = classifier(&graph);
+    let (inputs, asked) = question(&classifier, 5);
+    let wanted = by_burn(&classifier, &inputs, &asked);
+    let (frozen, mut weights) = freeze(&graph, &initialise(&graph, 3)).unwrap();
+    weights.0.get_mut("second.weight").unwrap().1[7] += 0.05;
+    let plan = Some(std::sync::Arc::new(Plan::compile(&frozen, &weights).unwrap().unwrap()));
+    let disturbed = by_plan(&Classifier { plan, ..classifier.clone() }, &inputs, &asked);
+    assert!(rows_off(&disturbed[0], &wanted[0], 10) > 0, "logits");
+    assert!(rows_off(&disturbed[1], &wanted[1], classifier.features()) > 0, "gradients");
+}
+
+fn the_batch_changes_no_bit() {
+    let classifier = classifier(&network());
+    let (inputs, asked) = question(&classifier, 33);
+    let [logits, gradient] = by_plan(&classifier, &inputs, &asked);
+    for rows in [1, 7, 16, 32] {
+        let cut = |tensor: &Tensor<2>, columns: usize| tensor.clone().slice([33 - rows..33, 0..columns]);
+        let [own, own_gradient] = by_plan(&classifier, &cut(&inputs, classifier.features()), &cut(&asked, 10));
+        assert_eq!(own, logits[(33 - rows) * 10..], "{rows} rows");
+        assert_eq!(own_gradient, gradient[(33 - rows) * classifier.features()..], "{rows} rows");
+    }
+}
+
+fn the_number_of_threads_changes_no_bit() {
+    let classifier = classifier(&network());
+    let (inputs, asked) = question(&classifier, 50);
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| by_plan(&classifier, &inputs, &asked))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+fn a_nan_stays_in_its_row() {
+    let classifier = classifier(&network());
+    let (inputs, asked) = question(&classifier, 4);
+    let whole = by_plan(&classifier, &inputs, &asked);
+    let mut poisoned = floats(inputs);
+    poisoned[classifier.features() + 5] = f32::NAN;
+    let [logits, gradient] = by_plan(&classifier, &tensor(poisoned, classifier.features()), &asked);
+    for row in 0..4 {
+        assert_eq!(logits[row * 10..][..10].iter().all(|logit| logit.is_finite()), row != 1, "row {row}");
+        if row != 1 {
+            let features = row * classifier.features()..(row + 1) * classifier.features();
+            assert_eq!(gradient[features.clone()], whole[1][features]);
+        }
+    }
+}
