@@ -144,7 +144,7 @@ fn network(arguments: &Arguments) -> Result<Design> {
     design(&spec, Path::new(""), picture::shape(&arguments.image)?, classes)
 }
 
-fn norm(name: &str) -> Result<Norm> {
+pub(super) fn norm(name: &str) -> Result<Norm> {
     Norm::ALL.into_iter().find(|norm| norm.name() == name).ok_or_else(|| {
         let names: Vec<&str> = Norm::ALL.iter().map(|norm| norm.name()).collect();
         Error::input(format!("--norm {name}: no such norm")).help(format!("name one of {}", names.join(", ")))
@@ -203,7 +203,9 @@ fn break_it(
     let mut feed = One { chain: Some(chain), point: None, outcomes: None };
     let sent = send(&data, oracle.device());
     if parts.iter().any(|part| part.surrogate().is_some()) {
-        return Err(Error::input("--attack transfer crafts on another defence, and here is one alone").help("use it in a suite, or take pgd"));
+        return Err(
+            Error::input("--attack transfer crafts on another defence, and here is one alone").help("use it in a suite, or take pgd")
+        );
     }
     Drive { oracle, surrogate: None, data: &sent, parts: &parts, norm, key, slots: 1, cadence: 1 }.run(&mut feed)?;
     let outcome = feed.outcomes.expect("a drive finishes what it takes").outcomes[0];
