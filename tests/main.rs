@@ -57,6 +57,8 @@ mod malformed;
 mod numbers;
 #[path = "promises/onnx.rs"]
 mod onnx;
+#[path = "promises/page.rs"]
+mod page;
 #[path = "promises/parity.rs"]
 mod parity;
 #[path = "promises/reference.rs"]
@@ -111,6 +113,7 @@ fn main() {
         ("malformed", malformed::tests()),
         ("numbers", numbers::tests()),
         ("onnx", onnx::tests()),
+        ("page", page::tests()),
         ("parity", parity::tests()),
         ("report", report::tests()),
         ("runs", runs::tests()),

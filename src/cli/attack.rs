@@ -144,7 +144,7 @@ fn network(arguments: &Arguments) -> Result<Design> {
     design(&spec, Path::new(""), picture::shape(&arguments.image)?, classes)
 }
 
-fn norm(name: &str) -> Result<Norm> {
+pub(super) fn norm(name: &str) -> Result<Norm> {
     Norm::ALL.into_iter().find(|norm| norm.name() == name).ok_or_else(|| {
         let names: Vec<&str> = Norm::ALL.iter().map(|norm| norm.name()).collect();
         Error::input(format!("--norm {name}: no such norm")).help(format!("name one of {}", names.join(", ")))

@@ -6,8 +6,10 @@ use clap::{Args, ValueEnum};
 
 use crate::report::gather::gather;
 use crate::report::robustbench::{self, About};
+use crate::report::side::{csv::csv, latex::latex, markdown::markdown};
 use crate::report::{exports, npz};
-use crate::store::Store;
+use crate::store::{Store, write_atomic};
+use crate::threat::epsilon;
 use crate::{Error, Result};
 
 /// Options of `export`.
@@ -15,12 +17,19 @@ use crate::{Error, Result};
 pub struct Arguments {
     /// The run's folder
     run: PathBuf,
-    /// What to write: csv and json the cells, parquet every example, robustbench a model's entry, npz the adversarial examples
+    /// What to write: csv and json the cells, parquet every example, csv-defences, latex and markdown the defences side by side, robustbench a
+    /// model's entry, npz the adversarial examples
     #[arg(long, value_enum)]
     format: Format,
     /// The file; with robustbench and npz the folder, since they write several. By default in the run's folder
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// latex and markdown: every attack at this radius, such as 0.1 or 8/255; by default the worst case at all of them
+    #[arg(long, value_name = "E")]
+    epsilon: Option<String>,
+    /// latex and markdown: this norm alone; by default every norm of the run
+    #[arg(long)]
+    norm: Option<String>,
     /// npz: only the few examples that the report shows
     #[arg(long)]
     gallery: bool,
@@ -55,6 +64,9 @@ enum Format {
     Csv,
     Json,
     Parquet,
+    CsvDefences,
+    Latex,
+    Markdown,
     Robustbench,
     Npz,
 }
@@ -69,10 +81,15 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let store = Store::read(&arguments.run)?;
     let gathered = gather(&store)?;
     let out = |name: &str| arguments.out.clone().unwrap_or_else(|| store.folder().join(name));
+    let norm = arguments.norm.as_deref().map(super::attack::norm).transpose()?;
+    let epsilon = arguments.epsilon.as_deref().map(epsilon::parse).transpose()?;
     let files = match arguments.format {
         Format::Csv => one(out("results.csv"), |path| exports::write_csv(path, &gathered.results))?,
         Format::Json => one(out("results.json"), |path| exports::write_json(path, &gathered.results))?,
         Format::Parquet => one(out("examples.parquet"), |path| exports::write_parquet(path, gathered.rows(&store)))?,
+        Format::CsvDefences => text(out("defences.csv"), &csv(&gathered.results))?,
+        Format::Latex => text(out("defences.tex"), &latex(&gathered.results, norm, epsilon)?)?,
+        Format::Markdown => text(out("defences.md"), &markdown(&gathered.results, norm, epsilon)?)?,
         Format::Robustbench => robustbench::write(&out("robustbench"), &gathered, &about(arguments))?,
         Format::Npz => npz::write(&out("adversarial"), &store, &gathered, arguments.gallery)?,
     };
@@ -83,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
-    let Arguments { format, gallery, name, link, authors, venue, dataset, additional_data, reported, .. } = arguments;
+    let Arguments { format, epsilon, norm, gallery, name, link, authors, venue, dataset, additional_data, reported, .. } = arguments;
     let of = |format, option, given| (format, option, given);
     let options = [
         of(Format::Npz, "--gallery", *gallery),
@@ -95,15 +112,29 @@ fn check(arguments: &Arguments) -> Result<()> {
         of(Format::Robustbench, "--additional-data", additional_data.is_some()),
         of(Format::Robustbench, "--reported", reported.is_some()),
     ];
-    let name = |format: Format| format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
     let misplaced = options.into_iter().filter(|(of, _, given)| *given && of != format).map(|(of, option, _)| {
-        Error::input(format!("{option} means nothing with --format {}", name(*format))).help(format!("it belongs to --format {}", name(of)))
+        Error::input(format!("{option} means nothing with --format {}", name_of(*format)))
+            .help(format!("it belongs to --format {}", name_of(of)))
     });
     let mut errors: Vec<Error> = misplaced.collect();
+    for (option, given) in [("--epsilon", epsilon.is_some()), ("--norm", norm.is_some())] {
+        if given && !matches!(format, Format::Latex | Format::Markdown) {
+            let message = format!("{option} means nothing with --format {}", name_of(*format));
+            errors.push(Error::input(message).help("it belongs to --format latex and --format markdown"));
+        }
+    }
     if let Some(reported) = reported.filter(|reported| !(0.0..=100.0).contains(reported)) {
         errors.push(Error::input(format!("--reported {reported} is no accuracy")).help("give per cent, from 0 to 100"));
     }
     Error::many("the options do not fit", errors).map_or(Ok(()), Err)
+}
+
+fn name_of(format: Format) -> String {
+    format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+fn text(path: PathBuf, content: &str) -> Result<Vec<PathBuf>> {
+    one(path, |path| write_atomic(path, content.as_bytes()))
 }
 
 fn about(arguments: &Arguments) -> About {

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::attack::{ATTACKS, Attack, Setting};
 use crate::suite::certify::Planned;
 use crate::suite::resolved::Resolved;
+use crate::suite::{DefenceSpec, Suite};
 use crate::threat::Sweep;
 
 /// Options of `plan`.
@@ -61,6 +62,7 @@ fn as_text(resolved: &Resolved) -> String {
         "A propagation is a forward or a backward pass of one example. Expected: every example is classified rightly and survives".into(),
     );
     lines.push("every epsilon that is run; a descending sweep is taken to cost two rows an example. Judge and audits come on top.".into());
+    lines.extend(trainings(suite));
     lines.extend(plan.skipped.iter().map(|skipped| format!("left out: {} does not work under {}", skipped.attack, skipped.norm.name())));
     let certified = |planned: &Planned| format!("certified: {} by {} under {}", planned.defence, planned.certificate, planned.norm.name());
     lines.extend(resolved.certificates.iter().map(certified));
@@ -71,6 +73,32 @@ fn as_text(resolved: &Resolved) -> String {
             .map(|refused| format!("{} is not certifiable by {}: {}", refused.defence, refused.certificate, refused.why)),
     );
     lines.join("\n")
+}
+
+/// How many networks are trained, and which of them are one recipe's.
+fn trainings(suite: &Suite) -> Vec<String> {
+    let trained: Vec<&DefenceSpec> = suite.defences.iter().filter(|defence| defence.train.is_some()).collect();
+    let mut recipes: Vec<(&str, Vec<&DefenceSpec>)> = Vec::new();
+    for defence in &trained {
+        let Some(recipe) = defence.recipe.as_deref() else { continue };
+        match recipes.iter_mut().find(|(name, _)| *name == recipe) {
+            Some((_, all)) => all.push(defence),
+            None => recipes.push((recipe, vec![defence])),
+        }
+    }
+    let mut lines = Vec::new();
+    if !trained.is_empty() {
+        lines.push(format!("Trainings: {}, what the cache of weights holds included.", trained.len()));
+    }
+    for (recipe, all) in recipes {
+        let seeds: Vec<String> = all.iter().map(|defence| defence.model.seed.to_string()).collect();
+        let times = all.len();
+        lines.push(format!(
+            "{recipe}: trained with the seeds {}, and each attacked by itself: {times} times the cost of one.",
+            seeds.join(", ")
+        ));
+    }
+    lines
 }
 
 /// What a series would cost, in propagations.

@@ -7,6 +7,7 @@ use clap::Args;
 use super::progress::Lines;
 use super::{DeviceArguments, SuiteArguments};
 use crate::defence::{Workshop, prepare};
+use crate::suite::DefenceSpec;
 use crate::suite::run::{Observer, WEIGHTS};
 use crate::suite::schedule::check_interrupt;
 use crate::{Error, Result, device, model, store};
@@ -18,7 +19,7 @@ pub struct Arguments {
     suite: SuiteArguments,
     #[command(flatten)]
     device: DeviceArguments,
-    /// Train only the defence of this name
+    /// Train only the defence of this name, with all its seeds
     #[arg(long, value_name = "NAME")]
     defence: Option<String>,
     /// Where the weights go, a file each, named after the defence
@@ -40,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let resolved = arguments.suite.resolve()?;
     let names: Vec<&str> = resolved.suite.defences.iter().map(|defence| defence.name.as_str()).collect();
     if let Some(name) = &arguments.defence
-        && !names.contains(&name.as_str())
+        && !resolved.suite.defences.iter().any(|defence| is(defence, name))
     {
         return Err(Error::input(format!("--defence {name}: the suite has no such defence")).help(format!("it has {}", names.join(", "))));
     }
@@ -49,8 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let workshop =
         Workshop { cache: &arguments.weights, device: &handle.device, device_name: &handle.info.name, data: resolved.train.as_ref() };
     let lines = Lines::new(arguments.quiet);
-    let wanted = |name: &str| arguments.defence.as_ref().is_none_or(|defence| defence == name);
-    let chosen = resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(&spec.name));
+    let wanted = |spec: &DefenceSpec| arguments.defence.as_ref().is_none_or(|name| is(spec, name));
+    let chosen = resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(spec));
     for (spec, design) in chosen.flat_map(|(spec, designs)| spec.members().into_iter().zip(designs)) {
         let prepared = prepare(&spec, design, &workshop, &mut |progress| {
             lines.training(&spec.name, &progress);
@@ -70,6 +71,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     lines.finish();
     Ok(())
+}
+
+/// Whether a defence is the one of this name, or one of its seeds.
+fn is(spec: &DefenceSpec, name: &str) -> bool {
+    spec.name == name || spec.recipe.as_deref() == Some(name)
 }
 
 /// A defence's name as a file's: letters, digits, dots, dashes and underscores stay.

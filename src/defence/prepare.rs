@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use burn::tensor::Device;
 
@@ -46,15 +47,17 @@ pub struct Prepared {
     pub history: Vec<Epoch>,
     /// Whether it was trained just now.
     pub trained: bool,
+    /// Wall seconds of the training, now or when its weights were kept, where they are known.
+    pub seconds: Option<f64>,
     frozen: Classifier,
     plan: OnceLock<Option<Arc<Plan>>>,
 }
 
 impl Prepared {
-    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, device: &Device) -> Result<Self> {
+    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>, device: &Device) -> Result<Self> {
         let weights = Weights::of(&classifier.network);
         let frozen = classifier.frozen(device)?;
-        Ok(Self { classifier, weights, history, trained, frozen, plan: OnceLock::new() })
+        Ok(Self { classifier, weights, history, trained, seconds, frozen, plan: OnceLock::new() })
     }
 
     /// The defence as it is attacked, on another device: the same function, batch norm folded away; on the processor with a plan, all
@@ -83,7 +86,7 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
     let Some(method) = &spec.train else {
-        return Prepared::new(start, Vec::new(), false, workshop.device);
+        return Prepared::new(start, Vec::new(), false, None, workshop.device);
     };
     let trainer = trainer(method)?;
     let data = workshop.data.ok_or_else(|| {
@@ -93,7 +96,8 @@ pub fn prepare(
     if kept.is_file() {
         let (classifier, about) = put(start, &kept, workshop)?;
         let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        return Prepared::new(classifier, history, false, workshop.device);
+        let seconds = about.get("seconds").and_then(|text| text.parse().ok());
+        return Prepared::new(classifier, history, false, seconds, workshop.device);
     }
     let trainee = Trainee {
         name: &spec.name,
@@ -109,13 +113,15 @@ pub fn prepare(
             .help("name another with --weights")
     })?;
     let part = kept.with_extension(PART);
+    let started = Instant::now();
     let (classifier, history) = train_kept(&trainee, Some(&part), progress)?;
-    let prepared = Prepared::new(classifier, history, true, workshop.device)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let prepared = Prepared::new(classifier, history, true, Some(seconds), workshop.device)?;
     if !prepared.weights.is_finite() {
         let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, prepared.history.len());
         return Err(Error::data(message).help("lower `learning_rate`"));
     }
-    write_atomic(&kept, &model::write(&prepared.weights, about(spec, data, workshop, &prepared.history))?)?;
+    write_atomic(&kept, &model::write(&prepared.weights, about(spec, data, workshop, &prepared))?)?;
     // Left behind, it would only take room: the weights are found first.
     let _ = std::fs::remove_file(&part);
     Ok(prepared)
@@ -148,7 +154,7 @@ fn cached_at(spec: &DefenceSpec, design: &Design, data: &Dataset, workshop: &Wor
     workshop.cache.join(format!("{}.safetensors", &hasher.finalize().to_hex()[..32]))
 }
 
-fn about(spec: &DefenceSpec, data: &Dataset, workshop: &Workshop, history: &[Epoch]) -> BTreeMap<String, String> {
+fn about(spec: &DefenceSpec, data: &Dataset, workshop: &Workshop, prepared: &Prepared) -> BTreeMap<String, String> {
     let json = |value: serde_json::Result<String>| value.expect("specs are plain JSON");
     BTreeMap::from([
         ("gauntlet".into(), env!("CARGO_PKG_VERSION").into()),
@@ -157,6 +163,7 @@ fn about(spec: &DefenceSpec, data: &Dataset, workshop: &Workshop, history: &[Epo
         ("train".into(), json(serde_json::to_string(&spec.train))),
         ("data".into(), format!("{} ({})", data.name, data.hash)),
         ("device".into(), workshop.device_name.into()),
-        ("history".into(), json(serde_json::to_string(history))),
+        ("history".into(), json(serde_json::to_string(&prepared.history))),
+        ("seconds".into(), prepared.seconds.unwrap_or_default().to_string()),
     ])
 }

@@ -111,30 +111,42 @@ pub fn cells(series: &SeriesKey, epsilons: &[f64], clean: &Clean, outcomes: &[Ex
 /// # Errors
 /// As [`cells`].
 pub fn worst_case(defence: &str, norm: Norm, epsilons: &[f64], clean: &Clean, series: &[&[ExampleOutcomes]]) -> Result<Vec<WorstCase>> {
+    let examples = clean.ids.len();
+    let entry = |(&epsilon, robust): (&f64, Vec<bool>)| {
+        let robust = robust.into_iter().filter(|&robust| robust).count();
+        WorstCase {
+            defence: defence.to_owned(),
+            norm,
+            epsilon,
+            examples,
+            robust_accuracy: share(robust, examples),
+            ci95: wilson(robust, examples, CONFIDENCE),
+        }
+    };
+    Ok(epsilons.iter().zip(survivors(epsilons, clean, series)?).map(entry).collect())
+}
+
+/// Who is left in the worst case: for every epsilon the examples in the order of `clean`. Empty as long as a series is unfinished.
+///
+/// # Errors
+/// As [`cells`].
+pub fn survivors(epsilons: &[f64], clean: &Clean, series: &[&[ExampleOutcomes]]) -> Result<Vec<Vec<bool>>> {
     let right = clean.right()?;
     let attacks = series.iter().map(|outcomes| aligned(epsilons, clean, outcomes)).collect::<Result<Vec<_>>>()?;
     if attacks.is_empty() || !attacks.iter().all(|rows| finished(rows, &right)) {
         return Ok(Vec::new());
     }
     let examples = clean.ids.len();
-    let mut robust = vec![0; epsilons.len()];
+    let mut robust = vec![vec![false; examples]; epsilons.len()];
     for example in (0..examples).filter(|&example| right[example]) {
         let rows: Vec<&[Outcome]> = attacks.iter().filter_map(|rows| rows[example]).collect();
         let reach = rows.iter().map(|row| reach(row, epsilons)).fold(f64::INFINITY, f64::min);
         for (index, &epsilon) in epsilons.iter().enumerate() {
             let failed = rows.iter().any(|row| verdict(&row[index]) == Verdict::Failed);
-            robust[index] += usize::from(!failed && epsilon < reach - DISTANCE_SLACK);
+            robust[index][example] = !failed && epsilon < reach - DISTANCE_SLACK;
         }
     }
-    let entry = |(&epsilon, &robust): (&f64, &usize)| WorstCase {
-        defence: defence.to_owned(),
-        norm,
-        epsilon,
-        examples,
-        robust_accuracy: share(robust, examples),
-        ci95: wilson(robust, examples, CONFIDENCE),
-    };
-    Ok(epsilons.iter().zip(&robust).map(entry).collect())
+    Ok(robust)
 }
 
 /// The entries of a certificate, in the order of `epsilons`; none as long as an example is missing.

@@ -1,7 +1,7 @@
 //! What a run cost on the clock and on the devices.
 
 use super::record::SeriesKey;
-use super::results::{Cell, CellTiming, Timing};
+use super::results::{Cell, CellTiming, DefenceTiming, Timing};
 
 /// What some work cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Spent {
 
 /// `timing` of the results. A cell's seconds are its share of the series' seconds by propagations (forwards plus backwards); equal shares
 /// where nothing was propagated.
-pub fn timing(spent: &Spent, cells: &[Cell]) -> Timing {
+pub fn timing(spent: &Spent, cells: &[Cell], defences: Vec<DefenceTiming>) -> Timing {
     let total = |of: fn(&Cost) -> u64| spent.series.iter().map(|(_, cost)| of(cost)).sum::<u64>();
     let (active, capacity) = (total(|cost| cost.active), total(|cost| cost.capacity));
     let mut timings = Vec::with_capacity(cells.len());
@@ -65,5 +65,6 @@ pub fn timing(spent: &Spent, cells: &[Cell]) -> Timing {
         occupancy: if capacity == 0 { 0.0 } else { active as f64 / capacity as f64 },
         cells: timings,
         certificates: Vec::new(),
+        defences,
     }
 }

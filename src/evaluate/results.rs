@@ -29,6 +29,10 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// The union over an example's attacks, one entry a defence, norm and epsilon.
     pub worst_case: Vec<WorstCase>,
+    /// Which defences differ, by their worst cases on the same examples; one entry a recipe, norm and epsilon, where there are two recipes
+    /// at least.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// What defences seem to be worth before attacks that do not know them, beside what they are worth.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apparent_gains: Vec<ApparentGain>,
@@ -80,10 +84,16 @@ pub struct DataInfo {
 }
 
 /// A defence and how it was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DefenceInfo {
-    /// Its name.
+    /// Its name; `NAME#SEED` where a recipe was trained with several seeds.
     pub name: String,
+    /// The name that the seeds of one recipe share, where it was trained with several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// The model's seed; absent where weights were loaded, and of an ensemble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The model's architecture.
     pub architecture: String,
     /// The training method; empty where weights were loaded.
@@ -99,6 +109,13 @@ pub struct DefenceInfo {
     pub clean_accuracy: f64,
     /// 95 % Wilson interval of it.
     pub ci95: [f64; 2],
+    /// Floating-point operations of a decision on one image by the network, or all members of an ensemble, over all draws of a random defence;
+    /// two a multiply-add. What stands around the network is not counted. 0 where a run does not say.
+    #[serde(default)]
+    pub flops: u64,
+    /// Bytes that the weights and the activations of one image take, f32. 0 where a run does not say.
+    #[serde(default)]
+    pub memory: u64,
 }
 
 fn yes() -> bool {
@@ -206,6 +223,21 @@ impl Certified {
     }
 }
 
+/// The groups that a recipe belongs to at a norm and epsilon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The recipe's name: the defence's where it has one seed.
+    pub recipe: String,
+    /// The norm.
+    pub norm: Norm,
+    /// The radius.
+    pub epsilon: f64,
+    /// Weights that were attacked: one a training seed.
+    pub weights: usize,
+    /// A letter a group, "a" the group of the best; recipes that share no letter differ.
+    pub letters: String,
+}
+
 /// The outcome of a check of the evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -234,6 +266,9 @@ pub struct Timing {
     pub occupancy: f64,
     /// Seconds a cell.
     pub cells: Vec<CellTiming>,
+    /// Seconds a defence.
+    #[serde(default)]
+    pub defences: Vec<DefenceTiming>,
     /// Seconds a certificate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateTiming>,
@@ -250,6 +285,17 @@ pub struct CertificateTiming {
     pub norm: Norm,
     /// Wall seconds.
     pub seconds: f64,
+}
+
+/// What a defence takes without an attack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DefenceTiming {
+    /// Its name.
+    pub defence: String,
+    /// Wall seconds of its training, on whatever device trained it; absent where weights were loaded, or found without a note of it.
+    pub training_seconds: Option<f64>,
+    /// Seconds of deciding on 1,000 images, one full batch at a time, over all draws; on the run's first device.
+    pub inference_seconds: Option<f64>,
 }
 
 /// Seconds spent on a cell.

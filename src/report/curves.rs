@@ -4,6 +4,7 @@ use super::axes::{BAND_ALPHA, EM, Frame, Swatch, WIDTH, accuracy_ticks, heading,
 use super::font;
 use super::palette::{CLEAN_DASH, FAINT, Marker, PAPER, Style};
 use super::picture::{Picture, Point, Shape, Type};
+use super::side;
 use super::text;
 use super::view::View;
 use crate::threat::Norm;
@@ -52,12 +53,14 @@ pub fn robustness(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
 
 /// The worst case of every defence under one norm; `None` where nothing has been measured.
 pub fn defences(view: &View, norm: Norm) -> Option<Picture> {
-    let bands = view.defences.len() <= BANDS;
+    let lines = side::lines(view);
+    let bands = lines.len() <= BANDS;
     let mut curves = Vec::new();
-    for (index, defence) in view.defences.iter().enumerate() {
-        let worst = view.worst(defence, norm).into_iter().map(|worst| (worst.epsilon, worst.robust_accuracy, worst.ci95));
-        let clean = view.clean(defence).map_or(String::new(), |(accuracy, _)| format!(" (clean {})", text::percent(accuracy)));
-        curves.push(Curve::new(format!("{defence}{clean}"), Style::nth(index, 3.0), bands, worst));
+    for (index, line) in lines.iter().enumerate() {
+        let worst = view.epsilons(norm).into_iter().filter_map(|epsilon| Some((epsilon, line.worst(view, norm, epsilon)?)));
+        let worst = worst.map(|(epsilon, spread)| (epsilon, spread.mean, spread.ci95));
+        let clean = line.clean(view).map_or(String::new(), |clean| format!(" (clean {})", text::percent(clean.mean)));
+        curves.push(Curve::new(format!("{}{clean}", line.name), Style::nth(index, 3.0), bands, worst));
     }
     curves.retain(|curve| !curve.points.is_empty());
     let mut picture = Picture::new(format!("Defences side by side: worst case of all attacks ({})", text::norm(norm)), WIDTH);
@@ -119,7 +122,7 @@ pub(super) fn drawn(
     }
     match curves.iter().find(|curve| curve.band) {
         _ if single => {}
-        Some(_) if curves.iter().all(|curve| curve.band) => entries.push(("95 % confidence bands (Wilson)".into(), Swatch::Band(FAINT))),
+        Some(_) if curves.iter().all(|curve| curve.band) => entries.push(("95 % confidence bands".into(), Swatch::Band(FAINT))),
         Some(curve) => entries.push(("95 % confidence band of the worst case".into(), Swatch::Band(curve.style.colour))),
         None => {}
     }

@@ -6,12 +6,14 @@ use super::TrainingCurve;
 use super::exports::SeriesRows;
 use crate::evaluate::accuracy::{self, Clean};
 use crate::evaluate::cost;
+use crate::evaluate::differences;
 use crate::evaluate::gains;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
-use crate::evaluate::results::{CertificateTiming, Check, DefenceInfo, Results};
+use crate::evaluate::results::{CertificateTiming, Check, DefenceInfo, Group, Results};
 use crate::store::{DefenceRecord, Store};
 use crate::suite::resolved::Layout;
-use crate::suite::{certify, checks};
+use crate::suite::{certify, checks, speed};
+use crate::threat::Threat;
 use crate::{Error, Result};
 
 /// A run as its store has it.
@@ -61,13 +63,21 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         by_threat.entry(place(&layout, key)?).or_default().push(outcomes);
     }
     let mut worst_case = Vec::new();
+    let mut left: Vec<Left> = Vec::new();
     for ((defence, threat), series) in &by_threat {
         let (name, threat) = (&layout.defences[*defence], &layout.threats[*threat]);
         let series: Vec<&[ExampleOutcomes]> = series.iter().map(Vec::as_slice).collect();
-        worst_case.extend(accuracy::worst_case(name, threat.norm, &threat.epsilons, &clean(&layout, &defences[name]), &series)?);
+        let clean = clean(&layout, &defences[name]);
+        worst_case.extend(accuracy::worst_case(name, threat.norm, &threat.epsilons, &clean, &series)?);
+        let robust = accuracy::survivors(&threat.epsilons, &clean, &series)?;
+        if let Some(info) = infos.iter().find(|info| info.name == *name && !robust.is_empty()) {
+            left.push(Left { recipe: info.recipe.as_ref().unwrap_or(name), threat, robust });
+        }
     }
+    let groups = layout.threats.iter().flat_map(|threat| groups(threat, &left)).collect();
     let identity = store.identity();
-    let mut timing = cost::timing(&store.timing()?, &cells);
+    let seconds = infos.iter().map(|info| speed::of(store, &info.name)).collect::<Result<_>>()?;
+    let mut timing = cost::timing(&store.timing()?, &cells, seconds);
     let mut certified = Vec::new();
     for planned in &layout.certificates {
         let record = certify::of(store, planned)?;
@@ -93,6 +103,7 @@ pub fn gather(store: &Store) -> Result<Gathered> {
             gains::gains(&pairs, &worst_case)
         },
         worst_case,
+        groups,
         checks: found,
         hardened: checks::hardened(store)?.unwrap_or_default(),
         certified,
@@ -100,6 +111,40 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         timing,
     };
     Ok(Gathered { results, specimens: store.specimens()?, training, layout, defences })
+}
+
+/// Who is left of a defence in the worst case under a threat: for every epsilon the examples.
+struct Left<'a> {
+    recipe: &'a str,
+    threat: &'a Threat,
+    robust: Vec<Vec<bool>>,
+}
+
+/// The groups of the recipes that have finished under a threat.
+fn groups(threat: &Threat, left: &[Left]) -> Vec<Group> {
+    let mut recipes: Vec<(&str, Vec<&Left>)> = Vec::new();
+    for weights in left.iter().filter(|left| left.threat.norm == threat.norm) {
+        match recipes.iter_mut().find(|(recipe, _)| *recipe == weights.recipe) {
+            Some((_, all)) => all.push(weights),
+            None => recipes.push((weights.recipe, vec![weights])),
+        }
+    }
+    if recipes.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (index, &epsilon) in threat.epsilons.iter().enumerate() {
+        let verdicts: Vec<Vec<&[bool]>> =
+            recipes.iter().map(|(_, weights)| weights.iter().map(|left| left.robust[index].as_slice()).collect()).collect();
+        found.extend(recipes.iter().zip(differences::groups(&verdicts)).map(|((recipe, weights), letters)| Group {
+            recipe: (*recipe).to_owned(),
+            norm: threat.norm,
+            epsilon,
+            weights: weights.len(),
+            letters,
+        }));
+    }
+    found
 }
 
 impl Gathered {

@@ -21,6 +21,7 @@ mod palette;
 mod picture;
 mod render;
 pub mod robustbench;
+pub mod side;
 pub mod text;
 mod training;
 mod view;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::record::{Epoch, Specimen};
 use crate::evaluate::results::Results;
+use crate::threat::Norm;
 use crate::{Error, Result};
 use picture::Picture;
 use text::Slugs;
@@ -64,6 +66,7 @@ pub struct TrainingCurve {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
     Defences,
+    Side,
     Robustness,
     Certified,
     Heatmap,
@@ -75,12 +78,25 @@ enum Section {
 /// A plot with the stem of its files' names.
 struct Plot {
     section: Section,
+    /// The norm and epsilon that it is shown for, where the reader chooses.
+    at: Option<(Norm, f64)>,
     stem: String,
     picture: Picture,
 }
 
 /// The stems' beginnings that belong to this module: what else lies in `plots` is left alone.
-const STEMS: [&str; 7] = ["defences-", "robustness-", "certified-", "heatmap-", "gallery.", "training.", "cost."];
+const STEMS: [&str; 10] = [
+    "defences-",
+    "pareto-",
+    "training-cost-",
+    "inference-cost-",
+    "robustness-",
+    "certified-",
+    "heatmap-",
+    "gallery.",
+    "training.",
+    "cost.",
+];
 
 /// Writes `report.html` and `plots/*.svg` and `*.png` into a run's folder, which is made where it is missing, and removes plots of an
 /// earlier report that this one no longer has. Returns the files, `report.html` last.
@@ -117,9 +133,20 @@ pub fn write(inputs: &Inputs, folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn plots(view: &View, exhibits: &[gallery::Exhibit], training: &[TrainingCurve]) -> Vec<Plot> {
     let mut plots = Vec::new();
-    let mut add = |section, stem: String, picture: Option<Picture>| {
-        plots.extend(picture.map(|picture| Plot { section, stem, picture }));
+    let mut add_at = |section, at, stem: String, picture: Option<Picture>| {
+        plots.extend(picture.map(|picture| Plot { section, at, stem, picture }));
     };
+    for &norm in &view.norms {
+        let mut slugs = Slugs::default();
+        for epsilon in view.epsilons(norm).into_iter().filter(|&epsilon| epsilon > 0.0) {
+            let name = format!("{}-{}", norm.name(), slugs.unique(&text::distance(epsilon)));
+            let at = Some((norm, epsilon));
+            add_at(Section::Side, at, format!("pareto-{name}"), side::scatter::pareto(view, norm, epsilon));
+            add_at(Section::Side, at, format!("training-cost-{name}"), side::scatter::training_cost(view, norm, epsilon));
+            add_at(Section::Side, at, format!("inference-cost-{name}"), side::scatter::inference_cost(view, norm, epsilon));
+        }
+    }
+    let mut add = |section, stem: String, picture: Option<Picture>| add_at(section, None, stem, picture);
     for &norm in &view.norms {
         let name = norm.name();
         add(Section::Defences, format!("defences-{name}"), curves::defences(view, norm));

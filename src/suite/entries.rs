@@ -1,5 +1,6 @@
 //! `[[threat]]`, `[[defence]]` and `[[attack]]`.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -71,11 +72,13 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
         let name = field.as_ref().and_then(|field| filled(reader, field, NAME));
         if let (Some(field), Some(name)) = (field, &name) {
             fields.place = format!("defence `{name}`");
-            if defences.iter().any(|(defence, _)| defence.name == *name) {
+            if defences.iter().any(|(defence, _)| defence.name == *name || defence.recipe.as_ref() == Some(name)) {
                 reader.mistake(field.span, format!("a second defence with the name {name:?}"), "give each defence a name of its own");
             }
         }
         let place = fields.place.clone();
+        let seeds = fields.take("seeds").map(|field| (seeds(reader, &field), field));
+        let seeded = !fields.has("models") && fields.take("model").is_some_and(|field| field.value.get("seed").is_some());
         let ensemble = fields.has("models").then(|| ensemble(reader, &mut fields, base, catalogue)).flatten();
         let (model, train, ensemble) = match ensemble {
             Some((MemberSpec { model, train }, ensemble)) => (Some(model), train, Some(ensemble)),
@@ -86,12 +89,38 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
                 (model, train, None)
             }
         };
+        if let Some((_, seeds)) = &seeds {
+            let (wrong, help) = match (&train, seeded) {
+                _ if ensemble.is_some() => {
+                    ("both `seeds` and `models`", "each member of an ensemble has a seed of its own: remove `seeds`")
+                }
+                (None, _) => ("`seeds`, but no `train`", "seeds are what it is trained with: add train = { .. }, or remove them"),
+                (_, true) => ("both `seeds` and a `seed` of its model", "each of `seeds` becomes the model's seed: remove the other"),
+                _ => ("", ""),
+            };
+            if !wrong.is_empty() {
+                reader.mistake(seeds.span.clone(), format!("{place} has {wrong}"), help);
+            }
+        }
         let stack = fields.take("stack").map_or(Vec::new(), |field| stack(reader, &field, &place, &catalogue.wrappers));
         let adaptive = fields.take("adaptive").is_none_or(|field| flag(reader, &field));
         let span = fields.span.clone();
         fields.finish(reader);
         let model = model.unwrap_or_else(|| ModelSpec::new("", Options::default()));
-        defences.push((DefenceSpec { name: name.unwrap_or_default(), model, train, ensemble, stack, adaptive }, span));
+        let spec = DefenceSpec { name: name.unwrap_or_default(), recipe: None, model, train, ensemble, stack, adaptive };
+        match seeds {
+            Some((seeds, _)) => defences.extend(seeds.into_iter().map(|seed| (spec.with_seed(seed), span.clone()))),
+            None => defences.push((spec, span)),
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (defence, span) in &defences {
+        let clash = !names.insert(&defence.name) && !defence.name.is_empty();
+        // Two of one name as written were told of above.
+        if clash && defences.iter().any(|(other, _)| other.name == defence.name && other.recipe != defence.recipe) {
+            let message = format!("a second defence with the name {:?}", defence.name);
+            reader.mistake(span.clone(), message, "NAME#SEED is what a defence with `seeds` is called, one a seed: rename this one");
+        }
     }
     defences
 }
@@ -170,6 +199,26 @@ fn ensemble(reader: &mut Reader, fields: &mut Fields, base: &Path, catalogue: &C
     let mut members = members.into_iter();
     let first = members.next()?;
     Some((first, EnsembleSpec { others: members.collect(), combine: combine? }))
+}
+
+/// The seeds that a defence is trained with: whole numbers, each once.
+fn seeds(reader: &mut Reader, field: &Field) -> Vec<u64> {
+    let mut seeds = Vec::new();
+    match field.value {
+        DeValue::Array(array) if !array.is_empty() => {
+            for (index, value) in array.iter().enumerate() {
+                let element = Field::new(format!("element {} of {}", index + 1, field.name), value);
+                let Some(seed) = reader.integer(&element, 0, i64::MAX).map(i64::unsigned_abs) else { continue };
+                if seeds.contains(&seed) {
+                    reader.mistake(element.span, format!("{} has {seed} twice", field.name), "give each seed once");
+                } else {
+                    seeds.push(seed);
+                }
+            }
+        }
+        _ => reader.mismatch(field, "a list of whole numbers, 0 or more, such as [1, 2, 3]"),
+    }
+    seeds
 }
 
 /// The wrappers of a defence, outermost first.

@@ -20,6 +20,7 @@ pub mod run;
 pub mod schedule;
 mod series;
 pub mod spec;
+pub(crate) mod speed;
 mod stations;
 
 pub use check::{parse_data, parse_model, parse_options};

@@ -8,6 +8,7 @@ use super::checks::{self, extend, keep_layout};
 use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker};
 use super::series;
+use super::speed;
 use super::stations::{Station, refuse_foreign, stations};
 use crate::attack::SURROGATE;
 use crate::defence::{self, Prepared, Progress, Thresholds, Workshop, prepare};
@@ -17,6 +18,7 @@ use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DefenceInfo;
+use crate::model::source::Design;
 use crate::store::{DefenceRecord, Mode, Store, device_kind};
 use crate::{Error, Result};
 
@@ -134,7 +136,7 @@ fn carry_out(
     let prepared = run.prepare(&request.weights)?;
     let mut met = Vec::new();
     for (at, spec) in run.resolved.suite.defences.iter().enumerate() {
-        let clean = run.meet(spec, &prepared[at])?;
+        let clean = run.meet(spec, &run.resolved.designs[at], &prepared[at])?;
         run.attack(at, &prepared, &clean)?;
         met.push(clean);
     }
@@ -165,6 +167,12 @@ fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
 
 fn default_out(suite: &Path) -> PathBuf {
     Path::new("runs").join(suite.file_stem().unwrap_or("suite".as_ref()))
+}
+
+/// What a decision on one image takes.
+struct Work {
+    flops: u64,
+    memory: u64,
 }
 
 /// A run under way.
@@ -213,11 +221,19 @@ impl Run<'_> {
     }
 
     /// What a defence says without an attack.
-    fn meet(&self, spec: &super::DefenceSpec, prepared: &Made) -> Result<Vec<CleanDecision>> {
+    fn meet(&self, spec: &super::DefenceSpec, designs: &[Design], prepared: &Made) -> Result<Vec<CleanDecision>> {
         let first = &self.stations[0];
         let oracle = on(spec, prepared, first);
         let clean = clean::decide(&oracle, &self.resolved.data, &first.data, first.info.slots, self.resolved.suite.seed)?;
-        self.take_down(spec, prepared, &clean)?;
+        let mut work = Work { flops: 0, memory: 0 };
+        for (design, member) in designs.iter().zip(&prepared.members) {
+            work.flops += design.graph.flops()? * u64::from(oracle.draws());
+            work.memory += 4 * (member.weights.parameters() + design.graph.activations()?) as u64;
+        }
+        self.take_down(spec, prepared, &clean, work)?;
+        let trained: Option<Vec<f64>> = prepared.members.iter().map(|member| member.seconds).collect();
+        let trained = trained.map(|seconds| seconds.iter().sum());
+        speed::keep(self.store, &spec.name, trained, || speed::measure(&oracle, &self.resolved.data, &first.data, first.info.slots))?;
         Ok(clean)
     }
 
@@ -249,10 +265,12 @@ impl Run<'_> {
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.
-    fn take_down(&self, spec: &super::DefenceSpec, prepared: &Made, clean: &[CleanDecision]) -> Result<()> {
+    fn take_down(&self, spec: &super::DefenceSpec, prepared: &Made, clean: &[CleanDecision], work: Work) -> Result<()> {
         let right = clean.iter().zip(&self.resolved.data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
         let info = DefenceInfo {
             name: spec.name.clone(),
+            recipe: spec.recipe.clone(),
+            seed: spec.train.as_ref().filter(|_| spec.ensemble.is_none()).map(|_| spec.model.seed),
             architecture: in_a_word(spec.members().iter().map(|member| member.model.architecture.clone())),
             training: in_a_word(
                 spec.members().iter().map(|member| member.train.as_ref().map_or(String::new(), |train| train.method.clone())),
@@ -262,6 +280,8 @@ impl Run<'_> {
             adaptive: spec.adaptive,
             clean_accuracy: right as f64 / clean.len() as f64,
             ci95: crate::evaluate::interval::wilson(right, clean.len(), 0.95),
+            flops: work.flops,
+            memory: work.memory,
         };
         if let Some(record) = self.store.defence(&spec.name)? {
             let before: DefenceInfo = serde_json::from_str(&record.info).map_err(|error| {

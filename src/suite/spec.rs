@@ -129,6 +129,9 @@ pub struct DataSpec {
 pub struct DefenceSpec {
     /// Its name in results.
     pub name: String,
+    /// Of a defence that is trained with several seeds, the name that they share: its own is `NAME#SEED` then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
     /// The model; of an ensemble, the first.
     pub model: ModelSpec,
     /// How it is trained; absent only where the model has weights.
@@ -154,6 +157,7 @@ impl DefenceSpec {
         let first = MemberSpec { model: self.model.clone(), train: self.train.clone() };
         let member = |(index, MemberSpec { model, train }): (usize, &MemberSpec)| DefenceSpec {
             name: format!("{} [{}]", self.name, index + 1),
+            recipe: None,
             model: model.clone(),
             train: train.clone(),
             ensemble: None,
@@ -175,7 +179,8 @@ impl DefenceSpec {
 
     /// Whether two defences are the same, but for whether attacks know them.
     pub fn differs_in_adaptivity(&self, other: &Self) -> bool {
-        self.adaptive != other.adaptive && Self { name: other.name.clone(), adaptive: other.adaptive, ..self.clone() } == *other
+        self.adaptive != other.adaptive
+            && Self { name: other.name.clone(), recipe: other.recipe.clone(), adaptive: other.adaptive, ..self.clone() } == *other
     }
 }
 
@@ -195,6 +200,15 @@ pub struct MemberSpec {
     pub model: ModelSpec,
     /// How it is trained; absent only where the model has weights.
     pub train: Option<TrainSpec>,
+}
+
+impl DefenceSpec {
+    /// The same recipe with one of its seeds.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let model = ModelSpec { seed, ..self.model.clone() };
+        Self { name: format!("{}#{seed}", self.name), recipe: Some(self.name.clone()), model, ..self.clone() }
+    }
 }
 
 /// A wrapper around a model.

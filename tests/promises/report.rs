@@ -65,6 +65,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
         adaptive: true,
         clean_accuracy: 0.97,
         ci95: [0.947, 0.983],
+        ..DefenceInfo::default()
     };
     Results {
         suite: "Digits under attack".into(),
@@ -84,6 +85,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
         defences: defences.iter().map(named).collect(),
         cells,
         worst_case,
+        groups: Vec::new(),
         apparent_gains: Vec::new(),
         checks: Vec::new(),
         hardened: Vec::new(),
@@ -96,6 +98,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
             occupancy: 0.97,
             cells: timing,
             certificates: Vec::new(),
+            defences: Vec::new(),
         },
     }
 }

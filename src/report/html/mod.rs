@@ -1,5 +1,6 @@
 //! `report.html`: one file without any outside resource, for screens of every size and for print.
 
+mod side;
 mod tables;
 mod words;
 
@@ -12,7 +13,7 @@ use super::{Inputs, Plot, Section, render};
 use crate::Result;
 
 const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("sort.js");
+const SCRIPTS: [&str; 2] = [include_str!("sort.js"), include_str!("side.js")];
 
 /// The whole page; `drawings` are the plots as SVG, in the plots' order.
 ///
@@ -25,6 +26,7 @@ pub fn page(inputs: &Inputs, view: &View, exhibits: &[Exhibit], plots: &[Plot], 
     };
     let sections = [
         ("summary", "Summary", words::summary(view) + &tables::headline(view) + &figures(Section::Defences)),
+        ("side", "Defences side by side", side::section(view, &grid(&figures(Section::Side)))),
         ("apparent", "Gains that are only apparent", tables::apparent(view)),
         ("robustness", "Accuracy under attack, defence by defence", grid(&figures(Section::Robustness))),
         ("certified", "What is certain, and what was broken", grid(&figures(Section::Certified)) + &tables::certified(view)),
@@ -61,7 +63,7 @@ pub fn page(inputs: &Inputs, view: &View, exhibits: &[Exhibit], plots: &[Plot], 
     for (id, heading, body) in &shown {
         let _ = writeln!(page, "<section id=\"{id}\">\n<h2>{heading}</h2>\n{body}\n</section>");
     }
-    let _ = write!(page, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
+    let _ = write!(page, "</main>\n<script>\n{}</script>\n</body>\n</html>\n", SCRIPTS.concat());
     Ok(page)
 }
 
@@ -74,8 +76,9 @@ fn figure(plot: &Plot, drawing: &str) -> String {
     let drawing = drawing.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
     // Never so small that its text cannot be read, nor so large that it fills the screen.
     let (least, most) = (plot.picture.width * 0.55, plot.picture.width * 1.2);
+    let at = plot.at.map_or(String::new(), |at| side::at(Some(at)));
     format!(
-        "<figure class=\"plot\" style=\"--least:{least:.0}px;--most:{most:.0}px\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+        "<figure class=\"plot\"{at} style=\"--least:{least:.0}px;--most:{most:.0}px\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
          aria-label=\"{}\">{drawing}</div><figcaption><code>plots/{stem}.svg</code>, <code>.png</code></figcaption></figure>\n",
         escape(&plot.picture.title),
         stem = escape(&plot.stem),

@@ -4,7 +4,7 @@ document.querySelectorAll("table.sortable").forEach((table) => {
   table.querySelectorAll("thead th").forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = head.textContent;
+    button.append(...head.childNodes);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") === "ascending";
@@ -13,12 +13,13 @@ document.querySelectorAll("table.sortable").forEach((table) => {
       const key = (row) => row.cells[column].dataset.key;
       const compare = (a, b) => {
         const [x, y] = [key(a), key(b)];
-        const [p, q] = [parseFloat(x), parseFloat(y)];
-        if (Number.isNaN(p) || Number.isNaN(q)) return Number.isNaN(p) && Number.isNaN(q) ? x.localeCompare(y) : Number.isNaN(p) ? 1 : -1;
-        return p - q;
+        // What is missing stays last.
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const [p, q] = [Number(x), Number(y)];
+        const order = Number.isNaN(p) || Number.isNaN(q) ? x.localeCompare(y) : p - q;
+        return down ? -order : order;
       };
-      const rows = [...body.rows].sort(compare);
-      body.append(...(down ? rows.reverse() : rows));
+      body.append(...[...body.rows].sort(compare));
     });
   });
 });

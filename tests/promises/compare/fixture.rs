@@ -102,6 +102,7 @@ pub fn make(folder: &Path, run: &Run) -> Store {
             adaptive: true,
             clean_accuracy: right as f64 / ids.len() as f64,
             ci95: [0.0, 1.0],
+            ..DefenceInfo::default()
         };
         let record = DefenceRecord {
             name: (*defence).into(),

@@ -59,6 +59,7 @@ fn results() -> Results {
         cells: vec![cell("plain", 8.0 / 255.0, None), cell("a \"b\", c\r\nd", 0.1, Some(0.05))],
         worst_case: vec![],
         apparent_gains: Vec::new(),
+        groups: Vec::new(),
         checks: vec![check],
         hardened: Vec::new(),
         certified: Vec::new(),

@@ -1,0 +1,103 @@
+//! What the comparison says in sentences, and what a reader must know of it.
+
+use super::super::text::{distance, interval, norm as norm_name, percent};
+use super::super::view::View;
+use super::{Line, lines};
+use crate::evaluate::differences::LEVEL;
+use crate::evaluate::spread::SEEDS_NEEDED;
+use crate::threat::Norm;
+
+/// Who keeps most at a norm and epsilon, whom it cannot be told from, and what it beats; empty where there is nothing to compare.
+pub fn findings(view: &View, norm: Norm, epsilon: f64) -> String {
+    let lines = lines(view);
+    // What attacks do not know is no rival: its numbers are apparent.
+    let mut ranked: Vec<_> =
+        lines.iter().filter(|line| line.is_adaptive()).filter_map(|line| Some((line, line.worst(view, norm, epsilon)?))).collect();
+    ranked.sort_by(|(_, a), (_, b)| b.mean.total_cmp(&a.mean));
+    let Some(((best, kept), others)) = ranked.split_first().filter(|(_, others)| !others.is_empty()) else { return String::new() };
+    let letters = |line: &Line| line.group(view, norm, epsilon).map_or("", |group| group.letters.as_str());
+    let alike = |a: &Line, b: &Line| letters(a).chars().any(|letter| letters(b).contains(letter));
+    let (near, beaten): (Vec<&Line>, Vec<&Line>) = others.iter().map(|(line, _)| *line).partition(|line| alike(best, line));
+    let of_seeds = if kept.seeds > 1 { format!(" on average over {} training seeds", kept.seeds) } else { String::new() };
+    let mut words = format!(
+        "Under {} at epsilon {} {} keeps most in the worst case: {}{of_seeds} (95 % interval {}).",
+        norm_name(norm),
+        distance(epsilon),
+        best.name,
+        percent(kept.mean),
+        interval(kept.ci95)
+    );
+    let refused = best.failed_checks(view);
+    if refused > 0 {
+        let checks =
+            if refused == 1 { "A check of its evaluation fails".to_owned() } else { format!("{refused} checks of its evaluation fail") };
+        words.push_str(&format!(" {checks}, so that this may be too good: an attack that knows the defence may find more."));
+    }
+    if letters(best).is_empty() {
+        return words;
+    }
+    if beaten.is_empty() {
+        words.push_str(" It cannot be told from any other on these examples.");
+    } else if near.is_empty() {
+        words.push_str(" It differs from every other.");
+    } else {
+        words.push_str(&format!(" It cannot be told from {}, and differs from all others.", names(&near)));
+    }
+    words + &scope(best, &beaten)
+}
+
+/// Whether a statement is about defences or about weights.
+fn scope(best: &Line, beaten: &[&Line]) -> String {
+    let general: Vec<&Line> = beaten.iter().copied().filter(|line| line.is_general()).collect();
+    match (best.is_general(), beaten.is_empty()) {
+        (true, false) if general.len() == beaten.len() => {
+            format!(" As defences, not these weights alone: {} beats {}.", best.name, names(&general))
+        }
+        (true, false) if !general.is_empty() => format!(
+            " As defences {} beats {}; against the others, trained with fewer than {SEEDS_NEEDED} seeds, this is about these weights.",
+            best.name,
+            names(&general)
+        ),
+        _ => format!(
+            " This is about these weights: a statement about a defence needs {SEEDS_NEEDED} training seeds (seeds = [1, 2, 3]) on both sides."
+        ),
+    }
+}
+
+fn names(lines: &[&Line]) -> String {
+    let names: Vec<&str> = lines.iter().map(|line| line.name).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// How groups are found and what a number over seeds is.
+pub fn note(view: &View) -> String {
+    let lines = lines(view);
+    let mut words = String::new();
+    if !view.results.groups.is_empty() {
+        let pairs = lines.len() * (lines.len() - 1) / 2;
+        words.push_str(&format!(
+            "Groups: defences that share no letter differ, by McNemar's exact test on the worst-case verdicts of the same examples, with Holm's \
+             correction over {pairs} pairs, at {:.0} %.",
+            100.0 * LEVEL
+        ));
+    }
+    if lines.iter().any(|line| line.weights.len() > 1) {
+        words.push_str(
+            " A defence that was trained with several seeds shows their mean, its 95 % interval over examples and seeds, the smallest and \
+             largest seed and the standard deviation; it differs from another only where all of its weights do, in the same direction.",
+        );
+    }
+    if lines.iter().any(|line| !line.is_adaptive()) {
+        words.push_str(" Rows whose attacks do not know the defence are neither ranked nor drawn: their numbers are apparent.");
+    }
+    if lines.iter().any(|line| !line.is_general()) {
+        words.push_str(&format!(
+            " Rows with fewer than {SEEDS_NEEDED} training seeds speak about these weights alone: another seed may change their order."
+        ));
+    }
+    words.trim_start().to_owned()
+}
