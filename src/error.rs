@@ -103,6 +103,12 @@ impl Error {
         self
     }
 
+    /// Adds the way out where none is told.
+    #[must_use]
+    pub fn or_help(self, help: impl Into<String>) -> Self {
+        if self.0.help.is_some() { self } else { self.help(help) }
+    }
+
     /// Says what it is about, in front of the message.
     #[must_use]
     pub fn about(mut self, subject: &str) -> Self {

@@ -104,6 +104,9 @@ fn one(classifier: &Classifier, inputs: Tensor<2>, back: bool) -> (Tensor<2>, Op
 
 /// The gradient that reaches `inputs` when `gradient` reaches `outputs`, which Burn recorded. Zero where nothing leads there.
 pub(crate) fn back_to(inputs: &Tensor<2>, outputs: Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+    if !outputs.is_tracked() {
+        return inputs.clone().inner().zeros_like();
+    }
     let mut gradients = (outputs * Tensor::from_inner(gradient)).sum().backward();
     inputs.grad_remove(&mut gradients).unwrap_or_else(|| inputs.clone().inner().zeros_like())
 }

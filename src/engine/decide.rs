@@ -68,17 +68,20 @@ pub fn decide(oracle: &Oracle, inputs: &Tensor<2>, draw: &Draw) -> Result<Vec<De
     let counts = read_matrix(counts)?;
     let accepted = if rejects { read_matrix(accepted)? } else { counts.clone() };
     let rejections = if rejects { read_matrix(rejections)? } else { vec![0.0; rows] };
-    let per_row = counts.chunks(classes).zip(accepted.chunks(classes)).zip(rejections);
-    let decision = |(sums, ((counts, accepted), rejections)): (&[f32], ((&[f32], &[f32]), f32))| Decision {
-        prediction: largest(counts),
-        failed: sums.iter().any(|sum| !sum.is_finite()),
-        rejected: 2.0 * rejections > draws as f32,
-        logits: sums.iter().map(|sum| sum / draws as f32).collect(),
-        accepted: accepted.to_vec(),
-        draws,
-        polled: oracle.polls(),
+    let sums = read_matrix(sums)?;
+    let decision = |row: usize| {
+        let [sums, counts, accepted] = [&sums, &counts, &accepted].map(|matrix| &matrix[row * classes..(row + 1) * classes]);
+        Decision {
+            prediction: largest(counts),
+            failed: sums.iter().any(|sum| !sum.is_finite()),
+            rejected: 2.0 * rejections[row] > draws as f32,
+            logits: sums.iter().map(|sum| sum / draws as f32).collect(),
+            accepted: accepted.to_vec(),
+            draws,
+            polled: oracle.polls(),
+        }
     };
-    Ok(read_matrix(sums)?.chunks(classes).zip(per_row).map(decision).collect())
+    Ok((0..rows).map(decision).collect())
 }
 
 /// The first of the largest.

@@ -58,11 +58,9 @@ impl<'a> Way<'a> {
         let inner = self.pass(depth + 1, layer.inputs(inputs.clone(), shape, &draw_here), draw);
         let raw = inner.answer.logits.clone();
         let squeezers = if self.ask.score { layer.squeezers() } else { &[] };
-        let view = |squeezer: &'a Box<dyn Wrapper>| {
-            let way = Way { ask: Ask { score: false, ..self.ask }, ..self };
-            way.pass(depth + 1, squeezer.inputs(inputs.clone(), shape, &draw_here), draw)
-        };
-        let views: Vec<Pass<'a>> = squeezers.iter().map(view).collect();
+        let way = Way { ask: Ask { score: false, ..self.ask }, ..self };
+        let squeezed = squeezers.iter().map(|squeezer| squeezer.inputs(inputs.clone(), shape, &draw_here));
+        let views: Vec<Pass<'a>> = squeezed.map(|inputs| way.pass(depth + 1, inputs, draw)).collect();
         let seen: Vec<Tensor<2>> = std::iter::once(&raw).chain(views.iter().map(|view| &view.answer.logits)).cloned().collect();
         let own = if self.ask.score { layer.score(&inputs, &seen) } else { None };
         let score = match (own.clone(), inner.answer.score.clone()) {

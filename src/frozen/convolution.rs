@@ -159,8 +159,8 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
     unsafe {
         let mut sums = [[V::splat(0.0); WIDE]; OUT];
         if !pass.bias.is_empty() {
-            for out in 0..OUT {
-                sums[out] = [V::splat(*pass.bias.get_unchecked(output + out)); WIDE];
+            for (sums, bias) in sums.iter_mut().zip(&pass.bias[output..]) {
+                *sums = [V::splat(*bias); WIDE];
             }
         }
         let mut from = work.input.add(BLOCK * pass.input.at(group * pass.inputs, row, column) + part);
@@ -169,13 +169,13 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
             for &tap in &pass.taps {
                 let at = from.add(tap);
                 let mut seen = [V::splat(0.0); WIDE];
-                for wide in 0..WIDE {
-                    seen[wide] = V::load(at.add(wide * step));
+                for (wide, seen) in seen.iter_mut().enumerate() {
+                    *seen = V::load(at.add(wide * step));
                 }
-                for out in 0..OUT {
+                for (out, sums) in sums.iter_mut().enumerate() {
                     let weight = V::splat(*weights.add(out));
-                    for wide in 0..WIDE {
-                        sums[out][wide] = weight.multiply_add(seen[wide], sums[out][wide]);
+                    for (sum, seen) in sums.iter_mut().zip(seen) {
+                        *sum = weight.multiply_add(seen, *sum);
                     }
                 }
                 weights = weights.add(OUT);
@@ -184,14 +184,12 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
         }
         // Through memory: what follows is no straight line, and the compiler would keep the sums there all along.
         let mut done = [[[MaybeUninit::<f32>::uninit(); BLOCK]; WIDE]; OUT];
-        for out in 0..OUT {
-            for wide in 0..WIDE {
-                sums[out][wide].store(done[out][wide].as_mut_ptr().cast());
-            }
+        for (sum, done) in sums.iter().flatten().zip(done.iter_mut().flatten()) {
+            sum.store(done.as_mut_ptr().cast());
         }
-        for out in 0..OUT {
-            for wide in 0..WIDE {
-                finish(work, [output + out, row, column + wide], part, V::load(done[out][wide].as_ptr().cast()));
+        for (out, done) in done.iter().enumerate() {
+            for (wide, done) in done.iter().enumerate() {
+                finish(work, [output + out, row, column + wide], part, V::load(done.as_ptr().cast()));
             }
         }
     }

@@ -5,13 +5,13 @@ use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
 /// Images of a block. A value holds its features one after the other, each as so many numbers, one an image.
-pub const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// A register of images. Loads and stores are of `WIDTH` numbers.
 ///
 /// # Safety
 /// The methods may be called only where the processor has the instructions: inside [`Task::run`], which [`dispatch`] calls.
-pub unsafe trait Lanes: Copy {
+pub(super) unsafe trait Lanes: Copy {
     /// Images in a register: 8 or 16.
     const WIDTH: usize;
     /// Columns of a convolution's result that are summed side by side, for four channels each, without running out of registers.
@@ -32,7 +32,7 @@ pub unsafe trait Lanes: Copy {
 }
 
 /// Work over images, to be compiled for each set of instructions.
-pub trait Task {
+pub(super) trait Task {
     /// Does it; must be `#[inline(always)]`, with all that it calls.
     ///
     /// # Safety
@@ -43,37 +43,38 @@ pub trait Task {
 /// A set of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Registers of 16 numbers: AVX-512 F, VL, BW and DQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// Registers of 8 numbers: AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// What every processor of the target has.
     Portable,
 }
 
 impl Level {
-    /// The best that this processor has.
-    pub fn best() -> Self {
-        static BEST: OnceLock<Level> = OnceLock::new();
-        *BEST.get_or_init(|| {
+    /// What this processor has, the best first.
+    pub fn available() -> &'static [Self] {
+        static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
+        LEVELS.get_or_init(|| {
+            let mut levels = vec![Self::Portable];
             #[cfg(target_arch = "x86_64")]
-            {
-                let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.insert(0, Self::Avx2);
                 let wide = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
-                if avx2 && wide && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq") {
-                    return Level::Avx512;
-                }
-                if avx2 {
-                    return Level::Avx2;
+                if wide && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq") {
+                    levels.insert(0, Self::Avx512);
                 }
             }
-            Level::Portable
+            levels
         })
     }
 }
 
-/// Runs a task with the instructions of `level`, which the processor must have.
-pub fn dispatch(level: Level, task: impl Task) {
-    // SAFETY: `Level::best` looked.
+/// Runs a task with the instructions of `level`, which is one of [`Level::available`].
+pub(super) fn dispatch(level: Level, task: impl Task) {
+    // SAFETY: the processor has them.
     unsafe {
         match level {
             #[cfg(target_arch = "x86_64")]
@@ -250,10 +251,10 @@ unsafe impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn contest(self, best: &mut Self, number: f32, winner: &mut Self) {
-        for lane in 0..8 {
-            let wins = self.0[lane] > best.0[lane] || self.0[lane].is_nan();
-            best.0[lane] = if wins { self.0[lane] } else { best.0[lane] };
-            winner.0[lane] = if wins { number } else { winner.0[lane] };
+        for ((seen, best), winner) in self.0.into_iter().zip(&mut best.0).zip(&mut winner.0) {
+            let wins = seen > *best || seen.is_nan();
+            *best = if wins { seen } else { *best };
+            *winner = if wins { number } else { *winner };
         }
     }
 }

@@ -9,7 +9,8 @@
 //! - Padding is a border of zeros around the values that convolutions read. Rectifiers and sums belong to the convolutions before them.
 //! - Of the way forward only what the way back needs is kept: a bit for each rectified number, a byte for each pooling window.
 //!
-//! An operation that a plan cannot hold leaves the network to Burn: [`Plan::compile`] names it. The same holds on a GPU and in training.
+//! An operation that a plan cannot hold leaves the network to Burn, and [`Plan::compile`] names it: products of two values, dense layers
+//! over values of more than two sides, choices between values, and reductions other than sums and means. GPUs and training are Burn's too.
 
 mod convolution;
 mod element;
@@ -27,6 +28,7 @@ mod step;
 mod sweeps;
 mod turns;
 
+pub use lanes::Level;
 pub use plan::{Plan, Tape};
 
 /// How the processor's numbers come about, as results and stores say it. Changes whenever a change here may move a verdict, so that

@@ -62,8 +62,14 @@ impl Plan {
             let (places, [tape_bytes, scratch_bytes]) = place(&script);
             let (features, classes) = (graph.input.iter().product(), graph.classes);
             let (tapes, scratches) = Default::default();
-            Self { script, places, tape_bytes, scratch_bytes, features, classes, level: Level::best(), tapes, scratches }
+            Self { script, places, tape_bytes, scratch_bytes, features, classes, level: Level::available()[0], tapes, scratches }
         }))
+    }
+
+    /// The same plan with other instructions, where the processor has them: to compare, since the best are chosen anyway.
+    #[must_use]
+    pub fn at(self, level: Level) -> Self {
+        if Level::available().contains(&level) { Self { level, ..self } } else { self }
     }
 
     /// Bytes that one image's way forward and back takes: its part of the tape, and of what a thread works in.

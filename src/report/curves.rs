@@ -84,6 +84,9 @@ fn draw(picture: Picture, view: &View, norm: Norm, curves: Vec<Curve>, clean: Op
     drawn(picture, view, norm, curves, clean, &|_, _| Vec::new())
 }
 
+/// Draws below the curves, and gives what the legend calls it.
+type Under<'a> = &'a dyn Fn(&mut Picture, &Frame) -> Vec<(String, Swatch)>;
+
 /// Draws curves; `under` draws what lies below them, and says what the legend calls it.
 pub(super) fn drawn(
     mut picture: Picture,
@@ -91,7 +94,7 @@ pub(super) fn drawn(
     norm: Norm,
     curves: Vec<Curve>,
     clean: Option<f64>,
-    under: &dyn Fn(&mut Picture, &Frame) -> Vec<(String, Swatch)>,
+    under: Under,
 ) -> Option<Picture> {
     if curves.is_empty() {
         return None;

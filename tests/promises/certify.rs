@@ -236,7 +236,7 @@ fn no_point_of_a_region_is_below_its_bound() {
             let point = |number: usize| {
                 let element = |(at, &x): (usize, &f32)| {
                     let share = uniform(100 + trial * 300 + number as u32, at);
-                    let share = if number % 3 == 0 { share } else { share.round() };
+                    let share = if number.is_multiple_of(3) { share } else { share.round() };
                     (x + (2.0 * share - 1.0) * radius as f32).clamp(0.0, 1.0)
                 };
                 image.iter().enumerate().map(element).collect::<Vec<f32>>()

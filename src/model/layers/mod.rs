@@ -109,16 +109,14 @@ impl Layer<'_> {
 pub fn build(layers: &[LayerSpec], shape: [usize; 3], classes: usize) -> Result<Graph> {
     let mut graph = Builder::new(shape, classes);
     let mut x = graph.input();
-    for (position, LayerSpec { kind, name, options }) in layers.iter().enumerate() {
+    for LayerSpec { kind, name, options } in layers {
         let row = LAYERS.iter().find(|row| row.entry.name == kind).ok_or_else(|| {
             let known: Vec<&str> = LAYERS.iter().map(|row| row.entry.name).collect();
             let near = nearest(kind, known.iter().copied()).map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
             Error::input(format!("unknown layer \"{kind}\"")).help(format!("{near}known: {}", known.join(", ")))
         })?;
         x = (row.build)(&mut Layer { graph: &mut graph, name, options }, x).map_err(|error| {
-            error.about(&format!("layer {position} ({kind})")).help(
-                "sides are [examples, channels, height, width]: change this layer's options, or a layer before it; layers count from 0",
-            )
+            error.or_help("a layer's name is its place, from 0, unless it is given: change its options, or a layer before it")
         })?;
     }
     graph.finish(x)

@@ -17,12 +17,15 @@ pub fn at(at: At) -> String {
     at.map_or(String::new(), |(norm, epsilon)| format!(" data-norm=\"{}\" data-epsilon=\"{epsilon}\"", norm.name()))
 }
 
+/// An entry of a line: what is shown, and what it is sorted by.
+type Entries<'a> = Box<dyn Fn(&Line) -> (String, String) + 'a>;
+
 /// A column: what the reader switches it by, where it belongs, what it is headed by.
 struct Column<'a> {
     kind: &'a str,
     at: At,
     head: String,
-    of: Box<dyn Fn(&Line) -> (String, String) + 'a>,
+    of: Entries<'a>,
 }
 
 /// The table with its controls, what it says at every norm and epsilon, and `plots`; empty where no attack has finished.
@@ -85,7 +88,7 @@ fn controls(points: &[(Norm, f64)], columns: &[Column], seeds: bool) -> String {
 
 fn columns<'a>(view: &'a View, points: &[(Norm, f64)]) -> Vec<Column<'a>> {
     let mut columns: Vec<Column> = Vec::new();
-    let mut add = |kind: &'a str, at: At, head: String, of: Box<dyn Fn(&Line) -> (String, String) + 'a>| {
+    let mut add = |kind: &'a str, at: At, head: String, of: Entries<'a>| {
         columns.push(Column { kind, at, head, of });
     };
     add("defence", None, "defence".into(), Box::new(move |line| name(view, line)));

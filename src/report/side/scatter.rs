@@ -131,8 +131,8 @@ fn draw(view: &View, norm: Norm, epsilon: f64, dots: &[Dot], across: &Across) ->
     let joined = stairs(&best.iter().map(|&at| places[at]).collect::<Vec<_>>());
     picture.curve(&joined, FRONT);
     let style = |at: usize| Style { dash: &[], width: 0.0, ..Style::nth(at, 0.0) };
-    for at in 0..dots.len() {
-        picture.curve(&[places[at]], style(at));
+    for (at, &place) in places.iter().enumerate() {
+        picture.curve(&[place], style(at));
     }
     label(&mut picture, &frame, dots, &places, &best, &joined);
     let mut entries: Vec<(String, Swatch)> = vec![("Pareto front".to_owned(), Swatch::Line(FRONT))];
