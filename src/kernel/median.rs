@@ -1,4 +1,4 @@
-//! The median of each pixel's window, and the pixel that it is, so that a gradient finds its way back ([`median_back`](super::median_back)).
+//! The median of each pixel's window, and the pixel that it is, so that a gradient finds its way back ([`median_back`](super::median_back())).
 //!
 //! A window of k x k starts k / 2 above and to the left of its pixel, past the edge the image is mirrored with its edge repeated, and of
 //! an even number of values the upper middle one is taken: `scipy.ndimage.median_filter`, which Xu et al. 2018 ("Feature Squeezing",
@@ -36,7 +36,7 @@ pub const KERNEL: Kernel = Kernel {
     },
 };
 
-/// Parameters of this shader and of [`median_back`](super::median_back)'s.
+/// Parameters of this shader and of [`median_back`](super::median_back())'s.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Parameters {

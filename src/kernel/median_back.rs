@@ -1,4 +1,4 @@
-//! The way back through [`median`](super::median): each pixel gets the gradients of the windows whose median it is.
+//! The way back through [`median`](super::median()): each pixel gets the gradients of the windows whose median it is.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};

@@ -190,7 +190,7 @@ impl Network {
         self
     }
 
-    /// The trained parameters in the graph's order, each flat [elements], on the plain device.
+    /// The trained parameters in the graph's order, each flat `[elements]`, on the plain device.
     pub fn trained(&self) -> Vec<Tensor<1>> {
         self.trainable().map(|at| self.tensors[at].flat()).collect()
     }

@@ -1,4 +1,4 @@
-//! Losses of training. Logits are [rows, classes], labels [rows], probabilities [rows, classes]; every loss is a mean over the rows, and
+//! Losses of training. Logits are [rows, classes], labels `[rows]`, probabilities [rows, classes]; every loss is a mean over the rows, and
 //! gradients flow to the logits. What comes beside the logits may live on the plain device.
 
 use burn::tensor::{Int, Tensor, activation};
