@@ -23,7 +23,8 @@ pub fn training(view: &View, curves: &[TrainingCurve]) -> Option<Picture> {
     for curve in &curves {
         y += 14.0 + picture.paragraph((16.0, y + 14.0), &curve.defence, Type::plain(15.0).bold(), WIDTH - 32.0);
         for (epoch, event) in curve.epochs.iter().filter_map(|point| Some((point.epoch, point.event?))) {
-            y += 8.0 + picture.paragraph((16.0, y + 4.0), &format!("epoch {epoch}: {}", event.words()), Type::plain(EM - 2.0), WIDTH - 32.0);
+            y +=
+                8.0 + picture.paragraph((16.0, y + 4.0), &format!("epoch {epoch}: {}", event.words()), Type::plain(EM - 2.0), WIDTH - 32.0);
         }
         panels(&mut picture, curve, y);
         y += PANEL.1 + 64.0;

@@ -1,0 +1,367 @@
+//! The rows in the slots: admit, forward, bookkeeping, backward, step; read the flags; let ended rows leave.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytemuck::Zeroable;
+
+use super::aim::Aim;
+use super::base::mean;
+use super::chain::{Chain, End, NextRow, Word};
+use super::draw::{Draw, DrawRow};
+use super::drive::{Drive, Effort, Feed};
+use super::judge::{Claim, Judge, Judgement, under};
+use super::oracle::{read_matrix, read_words};
+use super::pass::Answer;
+use super::slots::Slots;
+use crate::Result;
+use crate::attack::RowPlan;
+use crate::kernel;
+use crate::kernel::row::{BROKEN, FAILED, RUNNING, Row, SURVIVED, State};
+use crate::kernel::words::upload;
+
+/// A row in a slot.
+struct Seat {
+    number: usize,
+    row: NextRow,
+    parameters: Row,
+    /// Steps since it was seated; tells a random defence's draws apart.
+    steps: u32,
+}
+
+/// Chains of one worker that wait for a later part, in batches, before the first part takes no more.
+const PARKED_BATCHES: usize = 8;
+
+/// A chain that is not finished.
+struct Active {
+    chain: Chain,
+    /// Claims without the judge's word.
+    pending: usize,
+}
+
+/// The rows of a run.
+pub(super) struct Seats<'a, 'f> {
+    drive: &'a Drive<'a>,
+    feed: &'f mut dyn Feed,
+    slots: Slots,
+    judge: Judge,
+    seats: Vec<Option<Seat>>,
+    /// The part whose rows are in the slots.
+    part: usize,
+    /// Chains that are not finished, by number.
+    active: BTreeMap<usize, Active>,
+    taken: usize,
+    /// Chains that wait for a slot, by the part that they want.
+    waiting: Vec<VecDeque<usize>>,
+    exhausted: bool,
+    generation: u32,
+    effort: Effort,
+}
+
+impl<'a, 'f> Seats<'a, 'f> {
+    pub(super) fn new(drive: &'a Drive<'a>, feed: &'f mut dyn Feed) -> Self {
+        Self {
+            drive,
+            feed,
+            slots: drive.empty_slots(0),
+            judge: Judge::new(drive.slots, drive.oracle.features(), drive.oracle.device()),
+            seats: (0..drive.slots).map(|_| None).collect(),
+            part: 0,
+            active: BTreeMap::new(),
+            taken: 0,
+            waiting: drive.parts.iter().map(|_| VecDeque::new()).collect(),
+            exhausted: false,
+            generation: 0,
+            effort: Effort::default(),
+        }
+    }
+
+    /// Goes on by a look at the flags, another part or a judgement. False where every chain is settled.
+    pub(super) fn turn(&mut self) -> Result<bool> {
+        self.admit()?;
+        if self.seats.iter().any(Option::is_some) {
+            let sound = (0..self.drive.cadence).all(|_| self.step());
+            self.leave(sound)?;
+        } else if let Some(part) = self.next_part() {
+            self.part = part;
+            self.slots = self.drive.empty_slots(part);
+        } else if self.judge.is_idle() {
+            return Ok(false);
+        } else {
+            let judgements = self.judge.judge(self.drive.oracle, self.drive.data, self.drive.norm)?;
+            self.hear(judgements)?;
+        }
+        Ok(true)
+    }
+
+    /// What the device did, judgements included.
+    pub(super) fn effort(&self) -> Effort {
+        let (passes, judged) = self.judge.cost();
+        let mut effort = self.effort;
+        effort += Effort { steps: passes, forwards: passes * self.drive.slots as u64, backwards: 0, occupied: judged };
+        effort
+    }
+
+    /// The part to turn to once the slots are empty: the next one that chains wait for, in turns.
+    fn next_part(&self) -> Option<usize> {
+        let parts = self.waiting.len();
+        let wanted = |&part: &usize| !self.waiting[part].is_empty() || part == 0 && !self.exhausted;
+        (1..parts).map(|ahead| (self.part + ahead) % parts).find(wanted)
+    }
+
+    /// Fills empty slots.
+    fn admit(&mut self) -> Result<()> {
+        let mut index = vec![-1; self.drive.slots];
+        let mut changed = false;
+        for (slot, index) in index.iter_mut().enumerate() {
+            if self.seats[slot].is_some() {
+                continue;
+            }
+            let Some(number) = self.next_chain()? else { break };
+            *index = self.active[&number].chain.position as i32;
+            self.seats[slot] = self.seat(number, false);
+            changed = true;
+        }
+        if changed {
+            self.slots.admit(self.drive.data, &index);
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// The next chain with a row to run.
+    fn next_chain(&mut self) -> Result<Option<usize>> {
+        loop {
+            if let Some(number) = self.waiting[self.part].pop_front() {
+                return Ok(Some(number));
+            }
+            let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
+            if self.part > 0 || parked >= PARKED_BATCHES * self.drive.slots {
+                return Ok(None);
+            }
+            let Some(chain) = self.feed.take() else {
+                self.exhausted = true;
+                return Ok(None);
+            };
+            let number = self.taken;
+            self.taken += 1;
+            self.active.insert(number, Active { chain, pending: 0 });
+            self.settle(number)?;
+        }
+    }
+
+    /// Sends a chain without a slot where it belongs: to the slots, to the feed, or to the wait for the judge.
+    fn settle(&mut self, number: usize) -> Result<()> {
+        let active = self.active.get_mut(&number).expect("only chains that are not finished are settled");
+        if active.chain.next_row().is_none() {
+            if active.pending > 0 {
+                return Ok(());
+            }
+            if active.chain.resolve() {
+                let active = self.active.remove(&number).expect("it was there a line ago");
+                return self.feed.finish(active.chain);
+            }
+        }
+        let row = active.chain.next_row().expect("what is not settled has a row to run");
+        self.waiting[self.drive.part_of(row.attempt).0].push_back(number);
+        Ok(())
+    }
+
+    /// The next row of a chain; `None` where it has none, or where it belongs to another part than the slots' rows.
+    fn seat(&mut self, number: usize, kept: bool) -> Option<Seat> {
+        let chain = &self.active[&number].chain;
+        let row = chain.next_row()?;
+        let (part, attempt) = self.drive.part_of(row.attempt);
+        if part != self.part {
+            return None;
+        }
+        self.generation += 1;
+        let epsilon = chain.epsilon(row.epsilon) as f32;
+        let plan = self.drive.parts[part].plan(epsilon, attempt, kept);
+        let target = plan.rank.and_then(|rank| chain.ranks.get(rank as usize).copied()).unwrap_or(chain.target);
+        let RowPlan { step_size, steps, start, flags, decay, counts_from, .. } = plan;
+        let parameters = Row {
+            epsilon,
+            step_size,
+            steps,
+            label: chain.label,
+            target,
+            flags,
+            start,
+            generation: self.generation,
+            key: self.drive.part_key(part),
+            example: chain.example,
+            restart: attempt,
+            decay,
+            counts_from,
+            ..Row::zeroed()
+        };
+        Some(Seat { number, row, parameters, steps: 0 })
+    }
+
+    /// Tells the device which rows are in the slots.
+    fn publish(&mut self) {
+        let rows: Vec<Row> = self.seats.iter().map(|seat| seat.as_ref().map_or(Row::zeroed(), |seat| seat.parameters)).collect();
+        self.slots.rows = upload(&rows, self.drive.oracle.device());
+    }
+
+    /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
+    fn step(&mut self) -> bool {
+        let oracle = self.drive.stepped();
+        let attack = &*self.drive.parts[self.part];
+        let draws = self.draws();
+        let aim = self.aim();
+        let throws = draws.len();
+        let work = (self.drive.slots * throws) as u64;
+        let slots = &mut self.slots;
+        self.effort.steps += throws as u64;
+        self.effort.forwards += work;
+        self.effort.occupied += (self.seats.iter().flatten().count() * throws) as u64;
+        if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
+            return false;
+        }
+        let random = oracle.is_random();
+        let shown = |answers: &[Answer]| match &aim {
+            Some(aim) => aim.shown(answers, oracle.polls(), random),
+            None => mean(&answers.iter().map(|answer| answer.logits.clone()).collect::<Vec<_>>()),
+        };
+        let gradient = if attack.uses_gradients() {
+            self.effort.backwards += work;
+            let (rows, state) = (slots.rows.clone(), &mut slots.state);
+            Some(oracle.descend(slots.x.clone(), &draws, |answers| {
+                *state = kernel::flags(shown(answers), rows.clone(), state.clone(), true);
+                let slope = |logits| kernel::loss_gradient(logits, rows.clone(), state.clone());
+                let one = |answer: &Answer| match &aim {
+                    Some(aim) => aim.pull(answer, slope(aim.logits(answer))),
+                    None => (slope(answer.logits.clone()), None),
+                };
+                answers.iter().map(one).collect()
+            }))
+        } else {
+            let answers = oracle.answers(slots.x.clone(), &draws);
+            slots.state = kernel::flags(shown(&answers), slots.rows.clone(), slots.state.clone(), false);
+            None
+        };
+        catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
+    }
+
+    /// The throws of a step, and the seats' next step.
+    fn draws(&mut self) -> Vec<Draw> {
+        let throws = self.drive.throws(self.part);
+        let row = |seat: &mut Option<Seat>| {
+            seat.as_mut().map_or(DrawRow::default(), |seat| {
+                seat.steps += 1;
+                let Row { key, example, restart, .. } = seat.parameters;
+                DrawRow { key, example, attempt: restart, step: seat.steps }
+            })
+        };
+        let draw = Draw::of(self.seats.iter_mut().map(row).collect());
+        (0..throws).map(|number| Draw { number, ..draw.clone() }).collect()
+    }
+
+    /// What counts as success, where the logits do not say it all and the attack knows.
+    fn aim(&self) -> Option<Aim> {
+        let oracle = self.drive.stepped();
+        let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
+        let row =
+            |seat: &Option<Seat>| seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps));
+        wanted.then(|| Aim::new(&self.seats.iter().map(row).collect::<Vec<_>>(), oracle.classes(), oracle.device()))
+    }
+
+    /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
+    fn leave(&mut self, sound: bool) -> Result<()> {
+        let states: Vec<State> = read_words(self.slots.state.clone())?;
+        let crafted = self.drive.surrogate.is_some();
+        let status = |slot: usize, seat: &Seat| {
+            let state = states[slot];
+            if !sound {
+                FAILED
+            } else if state.generation == seat.parameters.generation {
+                // What the surrogate withstood may still break the defence.
+                if crafted && state.status == SURVIVED { BROKEN } else { state.status }
+            } else {
+                RUNNING
+            }
+        };
+        let ended: Vec<usize> =
+            (0..self.drive.slots).filter(|&slot| self.seats[slot].as_ref().is_some_and(|seat| status(slot, seat) != RUNNING)).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let throws = self.drive.throws(self.part);
+        let attack = &*self.drive.parts[self.part];
+        let candidates = attack.candidates(&self.slots);
+        let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
+        let distances = if ended.iter().any(|&slot| broken(slot)) {
+            read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
+        } else {
+            Vec::new()
+        };
+        let mut claims = Vec::new();
+        let mut gone = Vec::new();
+        for slot in ended {
+            let seat = self.seats[slot].take().expect("ended rows have a seat");
+            let state = states[slot];
+            let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
+            let end = match status(slot, &seat) {
+                BROKEN => {
+                    active.pending += 1;
+                    claims.push((slot, self.claim(&seat)));
+                    End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
+                }
+                SURVIVED => End::Survived,
+                _ => End::Failed,
+            };
+            let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
+            active.chain.record(seat.row, end, state.forwards * throws, state.backwards * throws);
+            let kept = attack.keeps_for_next_row() && end != End::Failed;
+            self.seats[slot] = self.seat(seat.number, kept);
+            if self.seats[slot].is_none() {
+                gone.push(seat.number);
+            }
+        }
+        self.publish();
+        let judgements = self.judge.hand_in(self.drive.oracle, self.drive.data, self.drive.norm, &candidates, claims)?;
+        for number in gone {
+            self.settle(number)?;
+        }
+        self.hear(judgements)
+    }
+
+    fn claim(&self, seat: &Seat) -> Claim {
+        let chain = &self.active[&seat.number].chain;
+        Claim {
+            chain: seat.number,
+            epsilon: seat.row.epsilon,
+            row: seat.parameters,
+            position: chain.position,
+            keep: self.feed.wants_point(chain),
+        }
+    }
+
+    /// Passes the judge's words on.
+    fn hear(&mut self, judgements: Vec<Judgement>) -> Result<()> {
+        for judgement in judgements {
+            let number = judgement.claim.chain;
+            let active = self.active.get_mut(&number).expect("a chain with a claim is not finished");
+            let word = match judgement {
+                Judgement { failed: true, .. } => Word::Failed,
+                Judgement { distances, .. } if !under(self.drive.norm, &distances).is_finite() => Word::Failed,
+                Judgement { broken: true, distances, .. } => Word::Broken(under(self.drive.norm, &distances)),
+                _ => Word::Refused,
+            };
+            active.chain.judged(judgement.claim.epsilon, word);
+            active.pending -= 1;
+            let seated = self.seats.iter().flatten().any(|seat| seat.number == number)
+                || self.waiting.iter().any(|waiting| waiting.contains(&number));
+            if judgement.broken && judgement.point.is_some() {
+                let chain = active.chain.clone();
+                self.feed.point(&chain, judgement);
+            }
+            if !seated {
+                self.settle(number)?;
+            }
+        }
+        Ok(())
+    }
+}
