@@ -139,11 +139,19 @@ fn apparent(results: &Results, text: &mut String) {
     if results.apparent_gains.is_empty() {
         return;
     }
-    text.push_str("\ngains that are only apparent: worst case, %, before attacks that do not know the defence, and that do\n");
-    let mut lines = vec![["defence", "norm", "epsilon", "unknown", "known", "gain"].map(str::to_owned).to_vec()];
+    text.push_str("\ngains that are only apparent: robust accuracy, %, before attacks that do not know the defence, and that do\n");
+    let mut lines = vec![["defence", "attack", "norm", "epsilon", "unknown", "known", "gain"].map(str::to_owned).to_vec()];
     lines.extend(results.apparent_gains.iter().map(|gain| {
         let [unknown, known] = [gain.unknown_accuracy, gain.robust_accuracy].map(|share| format!("{:.1}", 100.0 * share));
-        vec![gain.defence.clone(), gain.norm.name().into(), distance(gain.epsilon), unknown, known, format!("{:+.1}", 100.0 * gain.gain)]
+        vec![
+            gain.defence.clone(),
+            gain.attack.clone(),
+            gain.norm.name().into(),
+            distance(gain.epsilon),
+            unknown,
+            known,
+            format!("{:+.1}", 100.0 * gain.gain),
+        ]
     }));
     table(&lines, text);
 }

@@ -177,13 +177,15 @@ pub struct ApparentGain {
     pub defence: String,
     /// The same one that they do not know.
     pub unknown: String,
+    /// The attack entry's name, or "worst case" for all of them.
+    pub attack: String,
     /// The norm.
     pub norm: Norm,
     /// The radius.
     pub epsilon: f64,
-    /// Worst-case accuracy before attacks that do not know it.
+    /// Robust accuracy before attacks that do not know it.
     pub unknown_accuracy: f64,
-    /// Worst-case accuracy before attacks that do.
+    /// Robust accuracy before attacks that do.
     pub robust_accuracy: f64,
     /// The first less the second: what is only apparent.
     pub gain: f64,

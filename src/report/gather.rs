@@ -87,6 +87,9 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         let certify::Planned { defence, certificate, norm, .. } = planned.clone();
         timing.certificates.push(CertificateTiming { defence, certificate, norm, seconds: record.seconds });
     }
+    let pairs: Vec<(String, String)> =
+        layout.unknown.iter().filter_map(|(unknown, known)| Some((unknown.clone(), known.clone()?))).collect();
+    let apparent_gains = gains::gains(&pairs, &cells, &worst_case);
     let results = Results {
         suite: identity.title.clone(),
         seed: identity.seed,
@@ -97,11 +100,7 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         data: layout.data.clone(),
         defences: infos,
         cells,
-        apparent_gains: {
-            let pairs: Vec<(String, String)> =
-                layout.unknown.iter().filter_map(|(unknown, known)| Some((unknown.clone(), known.clone()?))).collect();
-            gains::gains(&pairs, &worst_case)
-        },
+        apparent_gains,
         worst_case,
         groups,
         checks: found,

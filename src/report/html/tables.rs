@@ -84,15 +84,11 @@ pub fn apparent(view: &View) -> String {
         let [unknown, known] = accuracies;
         let points = number(format!("{:+.1}", 100.0 * gain.gain), gain.gain);
         let place = number(text::distance(gain.epsilon), gain.epsilon);
-        ("", vec![words(&gain.defence), words(text::norm(gain.norm)), place, unknown, known, points])
+        ("", vec![words(&gain.defence), words(&gain.attack), words(text::norm(gain.norm)), place, unknown, known, points])
     };
     let rows: Vec<_> = view.results.apparent_gains.iter().map(row).collect();
-    let heads = ["defence", "norm", "epsilon", "attacks do not know it", "attacks know it", "apparent gain, points"];
-    if rows.is_empty() {
-        String::new()
-    } else {
-        table("Worst-case accuracy before attacks that do and do not know the defence", &heads, &rows)
-    }
+    let heads = ["defence", "attack", "norm", "epsilon", "attacks do not know it", "attacks know it", "apparent gain, points"];
+    if rows.is_empty() { String::new() } else { table("Robust accuracy before attacks that do and do not know the defence", &heads, &rows) }
 }
 
 /// Every worst case.
