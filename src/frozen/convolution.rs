@@ -151,6 +151,7 @@ struct Place {
     part: usize,
 }
 
+#[expect(clippy::needless_range_loop, reason = "with iterators the sums leave the registers, and it takes three times as long")]
 #[inline(always)]
 unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, place: Place, mut weights: *const f32) {
     let pass = work.pass;
@@ -159,8 +160,8 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
     unsafe {
         let mut sums = [[V::splat(0.0); WIDE]; OUT];
         if !pass.bias.is_empty() {
-            for (sums, bias) in sums.iter_mut().zip(&pass.bias[output..]) {
-                *sums = [V::splat(*bias); WIDE];
+            for out in 0..OUT {
+                sums[out] = [V::splat(*pass.bias.get_unchecked(output + out)); WIDE];
             }
         }
         let mut from = work.input.add(BLOCK * pass.input.at(group * pass.inputs, row, column) + part);
@@ -169,13 +170,13 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
             for &tap in &pass.taps {
                 let at = from.add(tap);
                 let mut seen = [V::splat(0.0); WIDE];
-                for (wide, seen) in seen.iter_mut().enumerate() {
-                    *seen = V::load(at.add(wide * step));
+                for wide in 0..WIDE {
+                    seen[wide] = V::load(at.add(wide * step));
                 }
-                for (out, sums) in sums.iter_mut().enumerate() {
+                for out in 0..OUT {
                     let weight = V::splat(*weights.add(out));
-                    for (sum, seen) in sums.iter_mut().zip(seen) {
-                        *sum = weight.multiply_add(seen, *sum);
+                    for wide in 0..WIDE {
+                        sums[out][wide] = weight.multiply_add(seen[wide], sums[out][wide]);
                     }
                 }
                 weights = weights.add(OUT);
@@ -184,12 +185,14 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
         }
         // Through memory: what follows is no straight line, and the compiler would keep the sums there all along.
         let mut done = [[[MaybeUninit::<f32>::uninit(); BLOCK]; WIDE]; OUT];
-        for (sum, done) in sums.iter().flatten().zip(done.iter_mut().flatten()) {
-            sum.store(done.as_mut_ptr().cast());
+        for out in 0..OUT {
+            for wide in 0..WIDE {
+                sums[out][wide].store(done[out][wide].as_mut_ptr().cast());
+            }
         }
-        for (out, done) in done.iter().enumerate() {
-            for (wide, done) in done.iter().enumerate() {
-                finish(work, [output + out, row, column + wide], part, V::load(done.as_ptr().cast()));
+        for out in 0..OUT {
+            for wide in 0..WIDE {
+                finish(work, [output + out, row, column + wide], part, V::load(done[out][wide].as_ptr().cast()));
             }
         }
     }
