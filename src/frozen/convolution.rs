@@ -151,7 +151,7 @@ struct Place {
     part: usize,
 }
 
-#[expect(clippy::needless_range_loop, reason = "with iterators the sums leave the registers, and it takes three times as long")]
+#[expect(clippy::needless_range_loop, reason = "with iterators the sums leave the registers, and it takes more than twice as long")]
 #[inline(always)]
 unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, place: Place, mut weights: *const f32) {
     let pass = work.pass;
