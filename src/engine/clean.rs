@@ -44,9 +44,9 @@ pub fn decide(oracle: &Oracle, data: &Dataset, sent: &Tensor<2>, slots: usize, s
         let index: Vec<i32> = (first..first + slots).map(|at| if at < examples { at as i32 } else { -1 }).collect();
         let empty = Tensor::zeros([slots, features], oracle.device());
         let batch = kernel::admit(empty, sent.clone(), upload(&index, oracle.device()));
-        let mut draw = Draw::none(slots);
+        let mut draw = Draw::of(vec![None; slots]);
         for (row, id) in draw.rows.iter_mut().zip(&data.ids[first..first + held]) {
-            *row = DrawRow { key, example: *id, ..DrawRow::default() };
+            *row = Some(DrawRow { key, example: *id, ..DrawRow::default() });
         }
         let decided = decide::decide(oracle, &batch, &draw)?.into_iter().take(held);
         decisions.extend(decided.map(|Decision { prediction, failed, rejected, logits, .. }| CleanDecision {

@@ -36,7 +36,7 @@ pub trait Feed {
 pub struct Effort {
     /// Steps of the whole batch, judgements included.
     pub steps: u64,
-    /// Forward passes: slots times steps.
+    /// Forward passes: slots times steps, or what of them a compiled plan computed ([`Oracle::computed`]).
     pub forwards: u64,
     /// Backward passes likewise.
     pub backwards: u64,

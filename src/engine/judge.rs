@@ -117,11 +117,11 @@ impl Judge {
         }
         let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
         let mut index = vec![-1; self.slots];
-        let mut draw = Draw::none(self.slots);
+        let mut draw = Draw::of(vec![None; self.slots]);
         for (at, claim) in self.claims.iter().enumerate() {
             rows[at] = Row { step_size: 0.0, steps: 0, counts_from: 0, flags: claim.row.flags & TARGETED, generation: 1, ..claim.row };
             index[at] = claim.position as i32;
-            draw.rows[at] = DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT };
+            draw.rows[at] = Some(DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT });
         }
         let mut batch = Slots::new(self.slots, oracle.shape(), norm, 0, &self.device);
         batch.admit(data, &index);

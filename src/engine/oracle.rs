@@ -99,6 +99,11 @@ impl Oracle {
         self.base.members.len() > 1 && self.base.combine == Combine::Vote
     }
 
+    /// Rows that passes over `slots` rows compute where `asked` of them are wanted: a compiled plan leaves the others out.
+    pub fn computed(&self, asked: u64, slots: u64) -> u64 {
+        if self.base.members.iter().all(|member| member.plan.is_some()) { asked } else { slots }
+    }
+
     /// Throws that a decision takes: one; for a random defence [`JUDGED_DRAWS`], or as many as are polled.
     pub fn draws(&self) -> u32 {
         let polled = self.stack.iter().filter_map(|wrapper| wrapper.polls()).max();

@@ -98,7 +98,8 @@ impl<'a, 'f> Seats<'a, 'f> {
     pub(super) fn effort(&self) -> Effort {
         let (passes, judged) = self.judge.cost();
         let mut effort = self.effort;
-        effort += Effort { steps: passes, forwards: passes * self.drive.slots as u64, backwards: 0, occupied: judged };
+        let forwards = self.drive.oracle.computed(judged, passes * self.drive.slots as u64);
+        effort += Effort { steps: passes, forwards, backwards: 0, occupied: judged };
         effort
     }
 
@@ -212,11 +213,12 @@ impl<'a, 'f> Seats<'a, 'f> {
         let draws = self.draws();
         let aim = self.aim();
         let throws = draws.len();
-        let work = (self.drive.slots * throws) as u64;
+        let occupied = (self.seats.iter().flatten().count() * throws) as u64;
+        let work = oracle.computed(occupied, (self.drive.slots * throws) as u64);
         let slots = &mut self.slots;
         self.effort.steps += throws as u64;
         self.effort.forwards += work;
-        self.effort.occupied += (self.seats.iter().flatten().count() * throws) as u64;
+        self.effort.occupied += occupied;
         if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
             return false;
         }
@@ -249,7 +251,7 @@ impl<'a, 'f> Seats<'a, 'f> {
     fn draws(&mut self) -> Vec<Draw> {
         let throws = self.drive.throws(self.part);
         let row = |seat: &mut Option<Seat>| {
-            seat.as_mut().map_or(DrawRow::default(), |seat| {
+            seat.as_mut().map(|seat| {
                 seat.steps += 1;
                 let Row { key, example, restart, .. } = seat.parameters;
                 DrawRow { key, example, attempt: restart, step: seat.steps }

@@ -153,22 +153,31 @@ impl Classifier {
 
     /// Logits [rows, classes] of flat inputs [rows, features].
     pub fn logits(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let all: Vec<usize> = (0..inputs.dims()[0]).collect();
+        self.logits_of(inputs, &all)
+    }
+
+    /// As [`Classifier::logits`], of the rows `asked`, each once and in order. Those of the others are 0 where a plan runs, which leaves
+    /// them out, and otherwise whatever they are.
+    pub fn logits_of(&self, inputs: Tensor<2>, asked: &[usize]) -> Tensor<2> {
         match &self.plan {
-            Some(plan) if !inputs.is_autodiff() => self.tensor(plan.logits(&numbers(inputs.clone())), self.classes, &inputs.device()),
+            Some(plan) if !inputs.is_autodiff() => {
+                self.tensor(plan.logits(&numbers(inputs.clone()), asked), self.classes, &inputs.device())
+            }
             _ => self.network.forward(self.images(inputs)),
         }
     }
 
-    /// As [`Classifier::logits`], with what [`Classifier::gradient`] needs; none where there is no plan.
-    pub fn forward(&self, inputs: &Tensor<2>) -> Option<(Tensor<2>, Tape)> {
-        let (logits, tape) = self.plan.as_ref()?.forward(&numbers(inputs.clone()));
+    /// As [`Classifier::logits_of`], with what [`Classifier::gradient`] needs; none where there is no plan.
+    pub fn forward(&self, inputs: &Tensor<2>, asked: &[usize]) -> Option<(Tensor<2>, Tape)> {
+        let (logits, tape) = self.plan.as_ref()?.forward(&numbers(inputs.clone()), asked);
         Some((self.tensor(logits, self.classes, &inputs.device()), tape))
     }
 
-    /// The gradient [rows, features] of the loss whose gradient with respect to the logits is `asked`.
-    pub fn gradient(&self, tape: &mut Tape, asked: Tensor<2>) -> Tensor<2> {
-        let device = asked.device();
-        self.tensor(tape.gradient(&numbers(asked)), self.features(), &device)
+    /// The gradient [rows, features] of the loss whose gradient with respect to the logits is `slopes`.
+    pub fn gradient(&self, tape: &mut Tape, slopes: Tensor<2>) -> Tensor<2> {
+        let device = slopes.device();
+        self.tensor(tape.gradient(&numbers(slopes)), self.features(), &device)
     }
 
     /// As [`Classifier::logits`], batch norm using the statistics of these rows, and the running statistics that they move.

@@ -20,6 +20,8 @@ promises![
     every_set_of_instructions_agrees,
     a_disturbed_weight_is_noticed,
     the_batch_changes_no_bit,
+    rows_that_nobody_asks_for_change_no_bit,
+    a_row_without_a_slope_has_no_gradient,
     the_number_of_threads_changes_no_bit,
     a_nan_stays_in_its_row,
 ];
@@ -76,7 +78,13 @@ fn by_burn(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [V
 
 /// Logits and gradients by the plan.
 fn by_plan(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [Vec<f32>; 2] {
-    let (logits, mut tape) = classifier.forward(inputs).expect("the network has a plan");
+    let all: Vec<usize> = (0..inputs.dims()[0]).collect();
+    by_plan_of(classifier, inputs, asked, &all)
+}
+
+/// As [`by_plan`], of some rows alone.
+fn by_plan_of(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>, rows: &[usize]) -> [Vec<f32>; 2] {
+    let (logits, mut tape) = classifier.forward(inputs, rows).expect("the network has a plan");
     let gradient = classifier.gradient(&mut tape, asked.clone());
     [floats(logits), floats(gradient)]
 }
@@ -241,6 +249,41 @@ fn the_batch_changes_no_bit() {
         let [own, own_gradient] = by_plan(&classifier, &cut(&inputs, classifier.features()), &cut(&asked, 10));
         assert_eq!(own, logits[(33 - rows) * 10..], "{rows} rows");
         assert_eq!(own_gradient, gradient[(33 - rows) * classifier.features()..], "{rows} rows");
+    }
+}
+
+fn rows_that_nobody_asks_for_change_no_bit() {
+    let classifier = classifier(&network());
+    let (inputs, asked) = question(&classifier, 50);
+    let whole = by_plan(&classifier, &inputs, &asked);
+    let some: Vec<usize> = (0..50).filter(|row| row % 3 == 1 || *row > 40).collect();
+    for rows in [&some[..], &[], &[49]] {
+        let part = by_plan_of(&classifier, &inputs, &asked, rows);
+        for (columns, (part, whole)) in [10, classifier.features()].into_iter().zip(part.iter().zip(&whole)) {
+            for row in 0..50 {
+                let of = |matrix: &[f32]| matrix[row * columns..(row + 1) * columns].to_vec();
+                let wanted = if rows.contains(&row) { of(whole) } else { vec![0.0; columns] };
+                assert_eq!(of(part), wanted, "row {row} of {rows:?}");
+            }
+        }
+    }
+}
+
+fn a_row_without_a_slope_has_no_gradient() {
+    let classifier = classifier(&network());
+    let features = classifier.features();
+    let (inputs, asked) = question(&classifier, 33);
+    let whole = by_plan(&classifier, &inputs, &asked);
+    // All of the second block, and of the first one row, whose way back would meet what is not finite.
+    let flat = |row: usize| row == 3 || (16..32).contains(&row);
+    let (mut images, mut slopes) = (floats(inputs), floats(asked));
+    images[3 * features] = f32::INFINITY;
+    (0..33).filter(|&row| flat(row)).for_each(|row| slopes[row * 10..(row + 1) * 10].fill(0.0));
+    let [_, gradient] = by_plan(&classifier, &tensor(images, features), &tensor(slopes, 10));
+    for row in 0..33 {
+        let of = row * features..(row + 1) * features;
+        let wanted = if flat(row) { vec![0.0; features] } else { whole[1][of.clone()].to_vec() };
+        assert_eq!(gradient[of], wanted, "row {row}");
     }
 }
 

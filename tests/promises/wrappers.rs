@@ -162,7 +162,7 @@ fn usual(kind: &str) -> &'static str {
 }
 
 fn draw_of(rows: usize) -> Draw {
-    Draw::of((0..rows).map(|row| DrawRow { key: [5, 6], example: 10 + row as u32, attempt: 1, step: 3 }).collect())
+    Draw::of((0..rows).map(|row| Some(DrawRow { key: [5, 6], example: 10 + row as u32, attempt: 1, step: 3 })).collect())
 }
 
 fn exact_gradients_are_those_of_finite_differences() {
