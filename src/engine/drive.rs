@@ -74,7 +74,8 @@ pub struct Drive<'a> {
     pub key: [u32; 2],
     /// How many rows run at once.
     pub slots: usize,
-    /// Steps between two looks at the flags: 1 on the CPU, a few on a GPU, so that it never waits for the host. No outcome depends on it.
+    /// The most steps between two looks at the flags: 1 on the CPU, a few on a GPU whose steps are short, so that it does not wait for the
+    /// host. No outcome depends on it.
     pub cadence: usize,
 }
 

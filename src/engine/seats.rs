@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
 
@@ -32,6 +33,10 @@ struct Seat {
 /// Chains of one worker that wait for a later part, in batches, before the first part takes no more.
 const PARKED_BATCHES: usize = 8;
 
+/// A look at the flags keeps a GPU waiting for some tenths of that, and a row that has ended holds its slot until the next one: with
+/// steps at least so long a look follows every step, with shorter ones several share it.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// A chain that is not finished.
 struct Active {
     chain: Chain,
@@ -56,6 +61,8 @@ pub(super) struct Seats<'a, 'f> {
     exhausted: bool,
     generation: u32,
     effort: Effort,
+    /// Steps to the next look at the flags.
+    cadence: usize,
 }
 
 impl<'a, 'f> Seats<'a, 'f> {
@@ -73,6 +80,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             exhausted: false,
             generation: 0,
             effort: Effort::default(),
+            cadence: drive.cadence,
         }
     }
 
@@ -80,8 +88,11 @@ impl<'a, 'f> Seats<'a, 'f> {
     pub(super) fn turn(&mut self) -> Result<bool> {
         self.admit()?;
         if self.seats.iter().any(Option::is_some) {
-            let sound = (0..self.drive.cadence).all(|_| self.step());
+            let begun = Instant::now();
+            let sound = (0..self.cadence).all(|_| self.step());
             self.leave(sound)?;
+            let step = begun.elapsed() / self.cadence as u32;
+            self.cadence = (LOOK.as_secs_f64() / step.as_secs_f64()).ceil().clamp(1.0, self.drive.cadence as f64) as usize;
         } else if let Some(part) = self.next_part() {
             self.part = part;
             self.slots = self.drive.empty_slots(part);

@@ -34,7 +34,7 @@ pub struct Worker<'a> {
     pub surrogate: Option<Oracle>,
     /// The examples, on the device.
     pub data: &'a Tensor<2>,
-    /// Steps between two looks at the flags.
+    /// The most steps between two looks at the flags.
     pub cadence: usize,
 }
 

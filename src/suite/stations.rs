@@ -20,8 +20,8 @@ use crate::{Error, Result};
 const CPU_SLOTS: usize = 64;
 const GPU_SLOTS: usize = 256;
 
-/// Steps of a GPU between two looks at the flags.
-const GPU_CADENCE: usize = 4;
+/// Steps of a GPU between two looks at the flags, at most.
+const GPU_CADENCE: usize = 8;
 
 /// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew.
 const COPIES_OF_INPUT: u64 = 16;
