@@ -74,7 +74,6 @@ def jobs(options):
 
 
 def line(name, results):
-    defence = results["defences"][0]["name"]
     check = next(check for check in results["checks"] if check["check"] == "certificate-violated")
     worst = {entry["epsilon"]: entry["robust_accuracy"] for entry in results["worst_case"]}
     parts = []
@@ -85,7 +84,7 @@ def line(name, results):
     radii = " ".join(f"{entry:.3g}" for entry in sorted(epsilon for epsilon in worst if epsilon > 0))
     stands = " ".join(f"{100 * share:.1f}" for epsilon, share in sorted(worst.items()) if epsilon > 0)
     attacks = ", ".join(dict.fromkeys(cell["attack"] for cell in results["cells"]))
-    return f"| {name} ({defence}) | {results['data']['examples']} | {radii} | {'; '.join(parts)} | {stands} ({attacks}) | {check['verdict']} |"
+    return f"| {name.split(',')[0]} | {results['data']['examples']} | {radii} | {'; '.join(parts)} | {stands} ({attacks}) | {check['verdict']} |"
 
 
 def main():

@@ -63,7 +63,6 @@ impl Wrapper for TotalVariation {
     }
 
     fn pull(&self, inputs: Tensor<2>, gradient: Tensor<2>, shape: [usize; 3], draw: &Draw) -> Tensor<2> {
-        if std::env::var("TV_IDENTITY").is_ok() { return gradient; }
         let (draws, parameters) = (draw.upload(&inputs.device()), self.parameters(inputs.dims()[0], shape));
         let [_, state @ ..] = kernel::total_variation_state(inputs, draws.clone(), parameters);
         kernel::total_variation_back(gradient, draws, state, parameters)
