@@ -171,6 +171,12 @@ pub fn reading() -> String {
             "95 % interval",
             "Wilson score interval of a share. It covers the chance in drawing these examples, not what a stronger attack would find.",
         ),
+        (
+            "Random defences",
+            "decide by most of ten throws of their dice, or by as many as they poll. Whatever an attack ends with is judged by throws of the \
+             judge's own; a point on the edge is broken by some and not by others, so that the more points are handed in, the more are \
+             broken by chance, as before an attacker who may try again.",
+        ),
         ("Failed", "rows that met a NaN, an infinity or the attack's own panic. They are shown and never counted as robust."),
         (
             "Inferred",
