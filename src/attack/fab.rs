@@ -139,6 +139,10 @@ impl Attack for Fab {
         (slots.x, slots.state) = fab_step(x, origin, gradient, slots.state.clone(), slots.notes.clone(), slots.norm, self.pace);
     }
 
+    fn remains(&self, _slots: &Slots) -> Option<Tensor<2>> {
+        None
+    }
+
     fn candidates(&self, slots: &Slots) -> Tensor<2> {
         if self.last { slots.memory.clone() } else { slots.x.clone() }
     }

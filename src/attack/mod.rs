@@ -121,6 +121,12 @@ pub trait Attack: Send + Sync {
     fn candidates(&self, slots: &Slots) -> Tensor<2> {
         slots.x.clone()
     }
+
+    /// The points [slots, features] of rows that ran out of steps, for a judge whose dice may say otherwise than those of the last step;
+    /// `None`: such a row has found nothing.
+    fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
+        Some(self.candidates(slots))
+    }
 }
 
 /// An attack's parts, cheapest first; most have one.

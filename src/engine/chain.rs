@@ -35,6 +35,8 @@ pub enum End {
     },
     /// It ran out of steps.
     Survived,
+    /// It ran out of steps against dice, which its own draws do not speak for: the judge will say.
+    Doubtful,
     /// A number was not finite, or the attack panicked.
     Failed,
 }
@@ -47,6 +49,8 @@ enum Mark {
     Claimed(Option<Word>),
     /// Settled by the claim at another epsilon, if that holds.
     Within { claim: usize, distance: f32 },
+    /// Survived with what is doubtful at a larger epsilon, if the judge says that it survived.
+    Below { claim: usize },
     /// Settled.
     Settled { verdict: Verdict, by: Settled, distance: Option<f32> },
 }
@@ -142,6 +146,12 @@ impl Chain {
                     self.turn_open(|at, _| at < row.epsilon, settled(Verdict::Survived, Settled::Inferred));
                 }
             }
+            End::Doubtful => {
+                stop.mark = Mark::Claimed(None);
+                if self.walk != Walk::Each {
+                    self.turn_open(|at, _| at < row.epsilon, Mark::Below { claim: row.epsilon });
+                }
+            }
             End::Claimed { distance } => {
                 stop.mark = Mark::Claimed(None);
                 let within = Mark::Within { claim: row.epsilon, distance };
@@ -169,6 +179,7 @@ impl Chain {
             return false;
         }
         let words: Vec<Mark> = self.stops.iter().map(|stop| stop.mark).collect();
+        let given_up: Vec<bool> = self.stops.iter().map(|stop| stop.attempt + 1 >= self.attempts).collect();
         for stop in &mut self.stops {
             stop.mark = match stop.mark {
                 Mark::Claimed(Some(Word::Broken(distance))) => broken(distance, Settled::Attack),
@@ -179,6 +190,10 @@ impl Chain {
                 Mark::Claimed(_) => settled(Verdict::Failed, Settled::Attack),
                 Mark::Within { claim, distance } => match words[claim] {
                     Mark::Claimed(Some(Word::Broken(_))) => broken(distance, Settled::Distance),
+                    _ => Mark::Open,
+                },
+                Mark::Below { claim } => match words[claim] {
+                    Mark::Claimed(Some(Word::Refused)) if given_up[claim] => settled(Verdict::Survived, Settled::Inferred),
                     _ => Mark::Open,
                 },
                 mark => mark,

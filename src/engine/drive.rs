@@ -121,6 +121,6 @@ impl Drive<'_> {
 
     /// Throws that a step averages over.
     pub(super) fn throws(&self, part: usize) -> u32 {
-        self.stepped().throws(self.parts[part].draws(), self.parts[part].uses_gradients())
+        self.stepped().throws(self.parts[part].draws())
     }
 }

@@ -110,10 +110,10 @@ impl Oracle {
         polled.unwrap_or(if self.is_random() { JUDGED_DRAWS } else { 1 })
     }
 
-    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] for gradients of a random defence and
-    /// for scores of one that polls. An attack that does not know the defence follows single draws unless it is told otherwise.
-    pub fn throws(&self, asked: Option<u32>, gradients: bool) -> u32 {
-        let usual = if self.adaptive && (gradients || self.polls()) { JUDGED_DRAWS } else { 1 };
+    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] of a random defence. An attack that does
+    /// not know the defence follows single draws unless it is told otherwise.
+    pub fn throws(&self, asked: Option<u32>) -> u32 {
+        let usual = if self.adaptive { JUDGED_DRAWS } else { 1 };
         if self.is_random() { asked.unwrap_or(usual) } else { 1 }
     }
 

@@ -303,7 +303,18 @@ impl<'a, 'f> Seats<'a, 'f> {
         }
         let throws = self.drive.throws(self.part);
         let attack = &*self.drive.parts[self.part];
-        let candidates = attack.candidates(&self.slots);
+        let mut candidates = attack.candidates(&self.slots);
+        // The last step's own dice do not decide whether a row survived: the judge's do.
+        let dice = self.drive.stepped().is_random() && self.drive.stepped().is_adaptive();
+        let doubtful = |slot: usize, seat: &Seat| dice && status(slot, seat) == SURVIVED;
+        let remain: Vec<i32> = (0..self.drive.slots)
+            .map(|slot| if self.seats[slot].as_ref().is_some_and(|seat| doubtful(slot, seat)) { slot as i32 } else { -1 })
+            .collect();
+        let remains = if remain.iter().any(|&slot| slot >= 0) { attack.remains(&self.slots) } else { None };
+        let judged = remains.is_some();
+        if let Some(points) = remains {
+            candidates = kernel::admit(candidates, points, upload(&remain, self.drive.oracle.device()));
+        }
         let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
         let distances = if ended.iter().any(|&slot| broken(slot)) {
             read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
@@ -321,6 +332,11 @@ impl<'a, 'f> Seats<'a, 'f> {
                     active.pending += 1;
                     claims.push((slot, self.claim(&seat)));
                     End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
+                }
+                SURVIVED if judged && dice => {
+                    active.pending += 1;
+                    claims.push((slot, self.claim(&seat)));
+                    End::Doubtful
                 }
                 SURVIVED => End::Survived,
                 _ => End::Failed,

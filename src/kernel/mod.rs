@@ -44,7 +44,9 @@ pub mod square;
 pub mod square_linf;
 pub mod square_mass;
 pub mod total_variation;
+pub mod total_variation_back;
 pub mod votes;
+pub mod weight_step;
 pub mod words;
 
 mod door;
@@ -81,8 +83,10 @@ pub use momentum::momentum;
 pub use random_start::random_start;
 pub use square_linf::square_linf;
 pub use square_mass::square_mass;
-pub use total_variation::total_variation;
+pub use total_variation::{total_variation, total_variation_state};
+pub use total_variation_back::total_variation_back;
 pub use votes::votes;
+pub use weight_step::weight_step;
 
 /// Every kernel of the engine: those of attacks in the order of a step, then those of defences.
 pub const KERNELS: &[Kernel] = &[
@@ -111,8 +115,10 @@ pub const KERNELS: &[Kernel] = &[
     median_back::KERNEL,
     jpeg_blocks::KERNEL,
     total_variation::KERNEL,
+    total_variation_back::KERNEL,
     gaussian::KERNEL,
     votes::KERNEL,
+    weight_step::KERNEL,
 ];
 
 /// WGSL that several shaders share, by the name after `//!include`.

@@ -27,7 +27,7 @@ fn tolerance(kernel: &Kernel, variant: usize) -> f32 {
     match (kernel.name, variant) {
         ("admit" | "keep_best" | "linf_step" | "median" | "median_back" | "jpeg_blocks" | "votes", _) => 0.0,
         ("gaussian", _) => 5e-4,
-        ("total_variation", _) => 1e-4,
+        ("total_variation" | "total_variation_back", _) => 1e-4,
         ("random_start", 1 | 3) | ("fab_start", 1 | 2) | ("apgd_start", 1..) => 1e-4,
         _ => 1e-5,
     }
