@@ -76,9 +76,9 @@ fn fetch(at: u32, term: u32) -> vec4<f32> {
     return value[at + u32(offsets[term]) * parameters.quads];
 }
 
-// A quad of weights of the slab of tall x tall quads whose first term is `from`.
-fn weight(first: u32, from: u32, slot: u32, tall: u32) -> vec4<f32> {
-    let at = from * tall + slot;
+// A quad of weights of the slab of tall x tall quads whose first term is `begin`.
+fn weight(first: u32, begin: u32, slot: u32, tall: u32) -> vec4<f32> {
+    let at = begin * tall + slot;
     if slot >= tall * tall || at >= parameters.terms * tall {
         return vec4<f32>(0.0);
     }

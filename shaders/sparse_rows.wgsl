@@ -46,8 +46,8 @@ fn main(
         sum = vec4<f32>(weights[parameters.entries + row]);
     }
     for (var entry = begin; entry < end; entry += 1u) {
-        let from = u32(places[2u * parameters.rows + entry]);
-        sum = fma(value[from * parameters.quads + quad], vec4<f32>(weights[entry]), sum);
+        let source = u32(places[2u * parameters.rows + entry]);
+        sum = fma(value[source * parameters.quads + quad], vec4<f32>(weights[entry]), sum);
     }
     out_value[u32(places[row]) * parameters.quads + quad] = sum;
 }

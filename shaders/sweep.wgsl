@@ -74,11 +74,11 @@ fn main(
         let to = grid_at(parameters.result, channel, row, column) * parameters.quads + quad;
         var result = vec4<f32>(0.0);
         if (mode & ZERO) == 0u {
-            let from = grid_at(parameters.value, channel, row, column) * parameters.quads + quad;
+            let source = grid_at(parameters.value, channel, row, column) * parameters.quads + quad;
             let block = element / parameters.each;
             let scale = affine[block % parameters.scales];
             let shift = affine[parameters.scales + block % parameters.shifts];
-            result = fma(value[from], vec4<f32>(scale), vec4<f32>(shift));
+            result = fma(value[source], vec4<f32>(scale), vec4<f32>(shift));
             if (mode & ADD) != 0u {
                 result += out_value[to];
             }

@@ -79,11 +79,7 @@ fn blocks(outputs: usize, tall: bool) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-fn packed(
-    [groups, outputs, inputs, taps]: [usize; 4],
-    tall: bool,
-    weight: &dyn Fn(usize, usize, usize, usize) -> f32,
-) -> Vec<f32> {
+fn packed([groups, outputs, inputs, taps]: [usize; 4], tall: bool, weight: &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32> {
     let mut weights = Vec::with_capacity(groups * outputs * inputs * taps);
     for group in 0..groups {
         for (first, size) in blocks(outputs, tall) {

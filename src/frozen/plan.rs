@@ -245,7 +245,8 @@ pub(super) fn place(script: &Script, images: usize, line: usize, page: usize) ->
             .map(|other| (places[other].1, places[other].1 + size(&script.buffers[other])))
             .collect();
         taken.sort_unstable();
-        let start = taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { in_page(start.max(end), bytes) });
+        let start =
+            taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { in_page(start.max(end), bytes) });
         places.push((false, start));
         ends[1] = ends[1].max(start + bytes);
     }

@@ -125,7 +125,8 @@ pub(crate) fn packed(
     let within = |group, output, number: &dyn Fn(usize, usize) -> f32| if output < outputs { number(group, output) } else { 0.0 };
     for (group, tile) in (0..groups).flat_map(|group| (0..tiles).map(move |tile| (group, tile))) {
         for term in 0..terms {
-            numbers.extend((tile * tall..(tile + 1) * tall).map(|output| within(group, output, &|group, output| weight(group, output, term))));
+            numbers
+                .extend((tile * tall..(tile + 1) * tall).map(|output| within(group, output, &|group, output| weight(group, output, term))));
         }
     }
     for (group, tile) in (0..groups).flat_map(|group| (0..tiles).map(move |tile| (group, tile))) {

@@ -76,12 +76,7 @@ pub(crate) fn launch_groups<P: Pod, const N: usize>(
 }
 
 /// Puts a kernel behind what the device has to do: so many workgroups on buffers in the order of its bindings, the parameters last.
-pub(crate) fn enqueue(
-    client: &Client,
-    kernel: &'static Kernel,
-    groups: usize,
-    buffers: impl Iterator<Item = (Handle, BufferIOAttr)>,
-) {
+pub(crate) fn enqueue(client: &Client, kernel: &'static Kernel, groups: usize, buffers: impl Iterator<Item = (Handle, BufferIOAttr)>) {
     let arguments = buffers.fold(KernelArguments::new(), |arguments, (buffer, io)| arguments.with_buffer_io(buffer.binding(), io));
     let width = groups.clamp(1, GRID);
     let count = CubeCount::Static(width as u32, groups.div_ceil(width) as u32, 1);

@@ -89,7 +89,24 @@ impl Windows {
         let ([height, width], [tall, wide]) = (pair(self.from), pair(self.kernel));
         let ([down, across], [top, left], [apart_down, apart_across]) = (pair(self.stride), pair(self.padding), pair(self.dilation));
         let quads = (images / QUAD) as u32;
-        Parameters { quads, channels, rows, columns, height, width, tall, wide, down, across, top, left, apart_down, apart_across, value, result }
+        Parameters {
+            quads,
+            channels,
+            rows,
+            columns,
+            height,
+            width,
+            tall,
+            wide,
+            down,
+            across,
+            top,
+            left,
+            apart_down,
+            apart_across,
+            value,
+            result,
+        }
     }
 }
 

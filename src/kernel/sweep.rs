@@ -26,21 +26,7 @@ pub const KERNEL: Kernel = Kernel {
         output("out_value", Element::Float),
         output("out_bits", Element::Bits),
     ],
-    parameters: fields!(Parameters {
-        quads,
-        vectors,
-        rows,
-        columns,
-        each,
-        scales,
-        shifts,
-        mode,
-        before,
-        beside,
-        behind,
-        value,
-        result
-    }),
+    parameters: fields!(Parameters { quads, vectors, rows, columns, each, scales, shifts, mode, before, beside, behind, value, result }),
     parameters_size: size_of::<Parameters>(),
     variants: &["rectified", "gated"],
     sample: |shape, device| {

@@ -16,7 +16,7 @@ use crate::reference::reference;
 mod on_adapter;
 
 promises![
-    [on_adapter],
+    [on_adapter]
     every_operation_agrees_or_is_named,
     convolutions_of_all_shapes_agree,
     every_architecture_agrees,

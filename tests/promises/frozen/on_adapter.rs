@@ -75,7 +75,7 @@ fn architectures() {
         ("lenet5", [1, 28, 28], &[]),
         ("resnet20", [3, 12, 12], &[]),
         ("preact-resnet18", [3, 16, 16], &wide),
-        ("vgg16", [3, 32, 32], &wide),
+        ("vgg16-bn", [3, 32, 32], &wide),
     ];
     for (name, shape, chosen) in named {
         let mut options = Options::default();
@@ -135,7 +135,7 @@ fn side_by_side() {
     let tapes = halves.map(|inputs| gpu.forward(&there(&inputs)).unwrap().1);
     // The second way back first, and one of them twice.
     let [mut first, mut second] = tapes;
-    let mut back = |tape: &mut _| floats(gpu.gradient(tape, there(&asked)));
+    let back = |tape: &mut _| floats(gpu.gradient(tape, there(&asked)));
     assert_eq!(back(&mut second), wanted[1]);
     assert_eq!(back(&mut first), wanted[0]);
     assert_eq!(back(&mut second), wanted[1]);
