@@ -132,7 +132,7 @@ fn side_by_side() {
     let (inputs, asked) = question(&here, 4);
     let halves = [inputs.clone(), inputs * 0.5];
     let wanted = halves.clone().map(|inputs| by_gpu(&gpu, &inputs, &asked)[1].clone());
-    let tapes = halves.map(|inputs| gpu.forward(&there(&inputs)).unwrap().1);
+    let tapes = halves.map(|inputs| gpu.forward(&there(&inputs), &[0, 1, 2, 3]).unwrap().1);
     // The second way back first, and one of them twice.
     let [mut first, mut second] = tapes;
     let back = |tape: &mut _| floats(gpu.gradient(tape, there(&asked)));
