@@ -87,7 +87,7 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
         name: listed.name.clone(),
         backend: listed.api.clone(),
         driver: listed.driver.clone(),
-        compiler: "wgsl".into(),
+        compiler: crate::frozen::GPU_ROUTE.into(),
         precision: "f32".into(),
         slots: 0,
     };

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::emit::{Script, emit};
+use super::convolution::PROCESSOR;
+use super::emit::{Script, Span, emit};
 use super::lanes::{BLOCK, Level};
 use super::layout::Placed;
 use super::read::read;
@@ -60,8 +61,8 @@ impl Plan {
     /// A graph that does not fit together.
     pub fn compile(graph: &Graph, weights: &Weights) -> Result<std::result::Result<Self, BTreeSet<String>>> {
         Ok(read(graph, weights)?.map(|network| {
-            let script = emit(&network);
-            let (places, [tape_bytes, scratch_bytes]) = place(&script);
+            let script = emit(&network, PROCESSOR);
+            let (places, [tape_bytes, scratch_bytes]) = place(&script, BLOCK, LINE, usize::MAX);
             let (features, classes) = (graph.input.iter().product(), graph.classes);
             let (tapes, scratches) = Default::default();
             Self { script, places, tape_bytes, scratch_bytes, features, classes, level: Level::available()[0], tapes, scratches }
@@ -222,25 +223,30 @@ unsafe fn get(value: Placed, from: *const u8, rows: &mut [&mut [f32]]) {
     }
 }
 
-/// Where every buffer goes: what outlives the way forward side by side, the rest wherever nothing is that is used at the same time.
-fn place(script: &Script) -> (Vec<(bool, usize)>, [usize; 2]) {
+/// Where every buffer of so many images goes, in bytes: what outlives the way forward side by side, the rest wherever nothing is that is
+/// used at the same time. All begin at a multiple of `line`, and none lies in two pages.
+pub(super) fn place(script: &Script, images: usize, line: usize, page: usize) -> (Vec<(bool, usize)>, [usize; 2]) {
     let turn = script.forward.len();
     let mut places: Vec<(bool, usize)> = Vec::with_capacity(script.buffers.len());
     let mut ends = [0, 0];
+    let size = |span: &Span| (span.bits * images / 8).next_multiple_of(line);
+    let in_page = |start: usize, bytes: usize| if start % page + bytes > page { start.next_multiple_of(page) } else { start };
     for (at, span) in script.buffers.iter().enumerate() {
-        let bytes = span.bytes.next_multiple_of(LINE);
+        let bytes = size(span);
         if span.first < turn && span.last >= turn {
-            places.push((true, ends[0]));
-            ends[0] += bytes;
+            let start = in_page(ends[0], bytes);
+            places.push((true, start));
+            ends[0] = start + bytes;
             continue;
         }
         let overlaps = |other: usize| script.buffers[other].last >= span.first && script.buffers[other].first <= span.last;
         let mut taken: Vec<(usize, usize)> = (0..at)
             .filter(|&other| !places[other].0 && overlaps(other))
-            .map(|other| (places[other].1, places[other].1 + script.buffers[other].bytes.next_multiple_of(LINE)))
+            .map(|other| (places[other].1, places[other].1 + size(&script.buffers[other])))
             .collect();
         taken.sort_unstable();
-        let start = taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { start.max(end) });
+        let start =
+            taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { in_page(start.max(end), bytes) });
         places.push((false, start));
         ends[1] = ends[1].max(start + bytes);
     }

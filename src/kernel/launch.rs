@@ -49,33 +49,43 @@ pub(crate) fn launch<P: Pod, const N: usize>(
     outputs: [Output; N],
     parameters: &P,
 ) -> [CubeTensor; N] {
-    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
     let shape = inputs[0].meta.shape();
     let groups = if kernel.per_row { shape[0] } else { (shape[0] * shape[1]).div_ceil(kernel.workgroup as usize) };
+    launch_groups(kernel, groups, inputs, outputs, parameters)
+}
+
+/// As [`launch`], so many workgroups.
+pub(crate) fn launch_groups<P: Pod, const N: usize>(
+    kernel: &'static Kernel,
+    groups: usize,
+    inputs: Vec<CubeTensor>,
+    outputs: [Output; N],
+    parameters: &P,
+) -> [CubeTensor; N] {
+    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
     let outputs = outputs.map(|(shape, dtype)| {
         let handle = allocate(&client, shape.num_elements() * dtype.size());
         CubeTensor::new_contiguous(client.clone(), device.clone(), shape, handle, dtype)
     });
 
-    let mut arguments = KernelArguments::new();
-    for input in inputs {
-        arguments = arguments.with_buffer_io(into_contiguous(input).handle.binding(), BufferIOAttr::ReadOnly);
-    }
-    for output in &outputs {
-        arguments = arguments.with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly);
-    }
-    arguments =
-        arguments.with_buffer_io(parameters_buffer(&client, &device, bytemuck::bytes_of(parameters)).binding(), BufferIOAttr::ReadOnly);
+    let inputs = inputs.into_iter().map(|input| (into_contiguous(input).handle, BufferIOAttr::ReadOnly));
+    let written = outputs.iter().map(|output| (output.handle.clone(), BufferIOAttr::WriteOnly));
+    let parameters = parameters_buffer(&client, &device, bytemuck::bytes_of(parameters));
+    enqueue(&client, kernel, groups, inputs.chain(written).chain([(parameters, BufferIOAttr::ReadOnly)]));
+    outputs
+}
 
-    let width = groups.min(GRID);
+/// Puts a kernel behind what the device has to do: so many workgroups on buffers in the order of its bindings, the parameters last.
+pub(crate) fn enqueue(client: &Client, kernel: &'static Kernel, groups: usize, buffers: impl Iterator<Item = (Handle, BufferIOAttr)>) {
+    let arguments = buffers.fold(KernelArguments::new(), |arguments, (buffer, io)| arguments.with_buffer_io(buffer.binding(), io));
+    let width = groups.clamp(1, GRID);
     let count = CubeCount::Static(width as u32, groups.div_ceil(width) as u32, 1);
     client.launch(Box::new(SourceKernel::new(Source(kernel), CubeDim::new_1d(kernel.workgroup))), count, arguments);
-    outputs
 }
 
 /// A buffer with the parameters. One is kept for each content: an upload would interrupt the pass that the launches share, and contents
 /// are few, since nothing that changes from step to step is a parameter.
-fn parameters_buffer(client: &Client, device: &Device, bytes: &[u8]) -> Handle {
+pub(crate) fn parameters_buffer(client: &Client, device: &Device, bytes: &[u8]) -> Handle {
     type Buffers = HashMap<(Device, Vec<u8>), Handle>;
     static BUFFERS: LazyLock<Mutex<Buffers>> = LazyLock::new(Mutex::default);
     let key = (device.clone(), bytes.to_vec());
@@ -90,7 +100,7 @@ pub fn poison_outputs(on: bool) {
     POISON.store(on, Ordering::Relaxed);
 }
 
-fn allocate(client: &Client, bytes: usize) -> Handle {
+pub(crate) fn allocate(client: &Client, bytes: usize) -> Handle {
     if POISON.load(Ordering::Relaxed) {
         let poison = vec![f32::NAN; bytes.div_ceil(4)];
         client.create_from_slice(&bytemuck::cast_slice(&poison)[..bytes])

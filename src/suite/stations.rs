@@ -9,7 +9,7 @@ use super::run::RunRequest;
 use crate::device::{self, Handle};
 use crate::engine::drive;
 use crate::evaluate::results::DeviceInfo;
-use crate::frozen::Plan;
+use crate::frozen::{Plan, gpu};
 use crate::graph::freeze;
 use crate::model::source::Design;
 use crate::store::{Store, device_kind};
@@ -41,7 +41,6 @@ pub(super) struct Station {
 
 /// Opens the devices, settles their slots and sends the examples there.
 pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Vec<Station>> {
-    let activations = most_activations(resolved)?;
     let mut stations = Vec::with_capacity(choices.len());
     for &choice in choices {
         let handle = device::open(choice)?;
@@ -51,7 +50,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         // Slots that no example can fill would only be computed.
         let wanted = request.slots.unwrap_or(usual.min(resolved.data.len()));
         let features = resolved.data.features() as u64;
-        let network = if on_gpu { 4 * COPIES_OF_ACTIVATION * activations } else { most_bytes(resolved)? };
+        let network = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         let budget = device::budget(&handle, request.memory);
         // The examples live on the device beside the slots.
@@ -101,18 +100,17 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[St
     Err(Error::input(message).help(help))
 }
 
-/// Activations of one input in the largest of the defences. The members of an ensemble keep theirs side by side.
-fn most_activations(resolved: &Resolved) -> Result<u64> {
-    let of = |members: &Vec<Design>| members.iter().map(|design| design.graph.activations()).sum::<Result<usize>>();
-    Ok(resolved.designs.iter().map(of).collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
-}
-
-/// Bytes of one input in the largest of the defences on the processor, where plans need a fraction of what Burn does.
-fn most_bytes(resolved: &Resolved) -> Result<u64> {
+/// Bytes of one input in the largest of the defences, where plans need a fraction of what Burn does. The members of an ensemble keep
+/// theirs side by side.
+fn most_bytes(resolved: &Resolved, on_gpu: bool) -> Result<u64> {
     let of = |design: &Design| -> Result<u64> {
         let (graph, weights) = freeze(&design.graph, &design.weights)?;
-        Ok(match Plan::compile(&graph, &weights)? {
-            Ok(plan) => plan.bytes_per_image() as u64,
+        let planned = match on_gpu {
+            true => gpu::Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
+            false => Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
+        };
+        Ok(match planned {
+            Ok(bytes) => bytes as u64,
             Err(_) => 4 * COPIES_OF_ACTIVATION * design.graph.activations()? as u64,
         })
     };

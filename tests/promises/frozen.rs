@@ -12,7 +12,11 @@ use gauntlet::options::Options;
 use crate::graph::{Kind, cases, numbers};
 use crate::reference::reference;
 
+#[path = "frozen/on_adapter.rs"]
+mod on_adapter;
+
 promises![
+    [on_adapter]
     every_operation_agrees_or_is_named,
     convolutions_of_all_shapes_agree,
     every_architecture_agrees,
@@ -118,7 +122,7 @@ fn every_operation_agrees_or_is_named() {
             Err(missing) => lacking.extend(missing),
             Ok(_) => {
                 let (shape, classes) = (graph.input, graph.classes);
-                let classifier = Classifier { network, shape, classes, plan: None }.frozen(&device).unwrap();
+                let classifier = Classifier { network, shape, classes, plan: None, gpu: None }.frozen(&device).unwrap();
                 let images = case.images(&device);
                 let rows = images.dims()[0];
                 let inputs: Tensor<2> = images.reshape([rows, classifier.features()]);
@@ -143,9 +147,10 @@ fn every_operation_agrees_or_is_named() {
     assert!(lacking.is_subset(&known), "lacking: {lacking:?}");
 }
 
-fn convolutions_of_all_shapes_agree() {
+/// Images and convolutions of them.
+fn shapes() -> Vec<(&'static str, [usize; 3], Conv)> {
     let plain = Conv::new(5, [3, 3]);
-    let shapes = [
+    vec![
         ("odd", [3, 7, 11], Conv { padding: [1; 4], ..plain }),
         ("no padding", [2, 9, 6], plain),
         ("uneven padding", [3, 6, 7], Conv { padding: [2, 0, 1, 3], ..plain }),
@@ -161,16 +166,23 @@ fn convolutions_of_all_shapes_agree() {
         ("one column", [4, 9, 1], Conv { to: 19, kernel: [3, 1], ..plain }),
         ("the whole image", [3, 5, 6], Conv { to: 21, kernel: [5, 6], ..plain }),
         ("many channels", [17, 6, 13], Conv { to: 23, padding: [1; 4], ..plain }),
-    ];
-    for (name, shape, conv) in shapes {
-        let mut net = Builder::new(shape, 10);
-        let first = net.conv("first", net.input(), conv).unwrap();
-        let mut x = net.unary(first, Unary::Relu).unwrap();
-        // A second convolution, so that the gradient of the first one's result has a border.
-        x = net.conv("second", x, Conv { padding: [1; 4], kernel: [1, 1], ..Conv::new(3, [1, 1]) }).unwrap();
-        x = net.flatten(x).unwrap();
-        let logits = net.linear("dense", x, 10, true).unwrap();
-        agrees(name, &classifier(&net.finish(logits).unwrap()), 18, 0);
+    ]
+}
+
+fn convolved(shape: [usize; 3], conv: Conv) -> Graph {
+    let mut net = Builder::new(shape, 10);
+    let first = net.conv("first", net.input(), conv).unwrap();
+    let mut x = net.unary(first, Unary::Relu).unwrap();
+    // A second convolution, so that the gradient of the first one's result has a border.
+    x = net.conv("second", x, Conv { padding: [1; 4], kernel: [1, 1], ..Conv::new(3, [1, 1]) }).unwrap();
+    x = net.flatten(x).unwrap();
+    let logits = net.linear("dense", x, 10, true).unwrap();
+    net.finish(logits).unwrap()
+}
+
+fn convolutions_of_all_shapes_agree() {
+    for (name, shape, conv) in shapes() {
+        agrees(name, &classifier(&convolved(shape, conv)), 18, 0);
     }
 }
 
