@@ -27,6 +27,13 @@ pub struct Handle {
     pub setup: Option<WgpuSetup>,
 }
 
+impl Handle {
+    /// Whether shaders on it compute in half precision. The processor could, but slower than in single.
+    pub fn has_half(&self) -> bool {
+        self.setup.as_ref().is_some_and(|setup| setup.device.features().contains(wgpu::Features::SHADER_F16))
+    }
+}
+
 /// Opens a device; a second call for the same one returns the same device.
 ///
 /// # Errors

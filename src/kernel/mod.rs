@@ -33,6 +33,7 @@ pub mod l1_project;
 pub mod l2_step;
 pub mod linf_step;
 pub mod loss_gradient;
+pub mod loss_scale;
 pub mod median;
 pub mod median_back;
 pub mod momentum;
@@ -75,6 +76,7 @@ pub use l2_step::l2_step;
 pub use launch::poison_outputs;
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
+pub use loss_scale::loss_scale;
 pub use median::median;
 pub use median_back::median_back;
 pub use momentum::momentum;
@@ -91,6 +93,7 @@ pub const KERNELS: &[Kernel] = &[
     flags::KERNEL,
     keep_best::KERNEL,
     loss_gradient::KERNEL,
+    loss_scale::KERNEL,
     momentum::KERNEL,
     linf_step::KERNEL,
     l2_step::KERNEL,
