@@ -52,6 +52,7 @@ mod door;
 mod launch;
 mod loss;
 mod plane;
+mod raw;
 mod twin;
 
 use sample::{Shape, Value};
@@ -73,7 +74,8 @@ pub use jpeg_blocks::jpeg_blocks;
 pub use keep_best::keep_best;
 pub use l1_project::l1_project;
 pub use l2_step::l2_step;
-pub use launch::poison_outputs;
+pub(crate) use launch::share;
+pub use launch::{launch_past_burn, poison_outputs};
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
 pub use loss_scale::loss_scale;

@@ -14,7 +14,8 @@ pub fn raw() -> (wgpu::Device, wgpu::Queue) {
     pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).expect("an adapter gives a device")
 }
 
-fn handle() -> Handle {
+/// That adapter, open. Panics without one.
+pub fn handle() -> Handle {
     let mut adapters = list();
     adapters.retain(|adapter| adapter.index.is_some());
     let chosen = adapters.iter().find(|adapter| adapter.software).or(adapters.first());
