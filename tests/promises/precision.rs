@@ -24,7 +24,7 @@ pub fn tests() -> Vec<Promise> {
         plain("a row that ran out in half precision is what the judge finds at its last point", last_points_are_judged),
         plain("gradients far under the reach of half precision keep their signs", small_gradients_survive),
         plain("a loss scale is a power of two that fits half precision, and its undo exact", scales_are_exact),
-        on_gpu("on an adapter with half precision its gradients point where single precision's do", adapters_agree),
+        on_gpu("on an adapter half precision's gradients point where single precision's do, or it is refused", adapters_agree),
     ]
 }
 
@@ -189,11 +189,39 @@ fn scales_are_exact() {
     }
 }
 
+/// A suite in mixed precision on the tests' adapter, which has no half precision.
+fn refused() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("suite.toml"), SUITE).expect("a file");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gauntlet"));
+    let device = format!("gpu:{}", super::adapter::index());
+    let output = command.args(["run", "suite.toml", "--device", &device]).current_dir(folder.path()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("shader-f16") && said.contains("--precision f32"), "{said}");
+}
+
+const SUITE: &str = r#"
+title = "Mixed precision"
+precision = "mixed"
+[data]
+source = "digits"
+examples = 8
+[[threat]]
+norm = "linf"
+epsilons = [0.1]
+[[defence]]
+name = "mlp"
+model = { architecture = "mlp" }
+train = { method = "standard", epochs = 1 }
+[[attack]]
+kind = "pgd"
+"#;
+
 fn adapters_agree() {
     let handle = super::adapter::handle();
     if !handle.has_half() {
-        eprintln!("{} has no half precision: nothing to compare", handle.info.name);
-        return;
+        return refused();
     }
     let device = &handle.device;
     let data = separable(3, 4, 0.3);
