@@ -167,17 +167,13 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// Sends a chain without a slot where it belongs: to the slots, to the feed, or to the wait for the judge.
     fn settle(&mut self, number: usize) -> Result<()> {
         let active = self.active.get_mut(&number).expect("only chains that are not finished are settled");
-        if active.held {
+        let idle = active.chain.next_row().is_none();
+        if active.held || idle && active.pending > 0 {
             return Ok(());
         }
-        if active.chain.next_row().is_none() {
-            if active.pending > 0 {
-                return Ok(());
-            }
-            if active.chain.resolve() {
-                let active = self.active.remove(&number).expect("it was there a line ago");
-                return self.feed.finish(active.chain);
-            }
+        if idle && active.chain.resolve() {
+            let active = self.active.remove(&number).expect("it was there a line ago");
+            return self.feed.finish(active.chain);
         }
         let row = active.chain.next_row().expect("what is not settled has a row to run");
         let lane = Lane { part: self.drive.part_of(row.attempt).0, full: row.full };
