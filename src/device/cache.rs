@@ -2,8 +2,9 @@
 //! compiled kernels.
 //!
 //! Burn alone would keep them in the folder `target` beside the outermost `Cargo.toml` above the working folder. Here they go to a
-//! folder of the user's ([`folder`]), so that a run is warm wherever it is started. A `burn.toml` or `cubecl.toml` that names another place is heeded, and so
-//! are Burn's `CUBECL_*` variables. Shaders that go to the driver as WGSL are cached by the driver, in a folder of its own.
+//! folder of the user's ([`folder`]), so that a run is warm wherever it is started. A `burn.toml` or `cubecl.toml` that names another
+//! place is heeded, and so are Burn's `CUBECL_*` variables. Shaders that go to the driver as WGSL are cached by the driver, in a folder
+//! of its own.
 //!
 //! Burn tells devices apart by the order in which a process opened them alone. One file a list of adapters keeps another card, or another
 //! driver, from inheriting what was measured here; on a machine with several kinds of cards a run that names them in another order may
