@@ -125,15 +125,15 @@ fn past_burn() {
 fn a_chain() {
     let shape = Shape { rows: 24, columns: 50 };
     let run = |device: &Device| {
-        let [mut x, origin, mut direction, rows, mut state]: [Value; 5] =
-            (find("linf_step").sample)(shape, device).try_into().expect("five");
+        let [mut x, origin, direction, rows, mut state]: [Value; 5] = (find("linf_step").sample)(shape, device).try_into().expect("five");
         for _ in 0..3 {
             let logits = direction.clone();
             let after = (find("flags").run)(0, vec![logits, rows.clone(), state]);
             state = after.into_iter().next().expect("one output");
             let inputs = vec![x, origin.clone(), direction.clone(), rows.clone(), state];
             [x, state] = (find("linf_step").run)(0, inputs).try_into().expect("two outputs");
-            direction = (direction.floats() * -0.5).into();
+            // Burn's turn, on points that it leaves as they are.
+            x = x.floats().clamp(0.0, 1.0).into();
         }
         vec![x.into_data(), state.into_data()]
     };
