@@ -123,6 +123,11 @@ impl Attack for Fab {
         self.targets
     }
 
+    // Its points lie at the boundary, on a side that half precision cannot tell.
+    fn searches_in_half(&self) -> bool {
+        false
+    }
+
     fn start(&self, slots: &mut Slots) {
         slots.x = fab_start(slots.x.clone(), slots.origin.clone(), slots.rows.clone(), slots.state.clone(), slots.norm);
     }

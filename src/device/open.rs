@@ -27,6 +27,13 @@ pub struct Handle {
     pub setup: Option<WgpuSetup>,
 }
 
+impl Handle {
+    /// Whether shaders on it compute in half precision. The processor could, but slower than in single.
+    pub fn has_half(&self) -> bool {
+        self.setup.as_ref().is_some_and(|setup| setup.device.features().contains(wgpu::Features::SHADER_F16))
+    }
+}
+
 /// Opens a device; a second call for the same one returns the same device.
 ///
 /// # Errors
@@ -43,6 +50,8 @@ pub fn open(choice: Choice) -> Result<Handle> {
         return Ok(handle.clone());
     }
     let adapters = &found().list;
+    #[cfg(feature = "persistence")]
+    super::cache::settle(adapters);
     let Some(adapter) = adapters.iter().find(|adapter| adapter.index == Some(index)) else { return Err(missing(index, adapters)) };
     let handle = match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
         Ok(Ok(handle)) => handle,
@@ -79,20 +88,35 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
         // SAFETY: the experimental features are among those that Burn enables for itself; this crate's own pipelines use none.
         experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
     };
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| error.to_string())?;
     let backend = adapter.get_info().backend;
+    let (device, queue) = match with_spirv(&adapter, backend)? {
+        Some(both) => both,
+        None => pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| error.to_string())?,
+    };
     let setup = WgpuSetup { instance, adapter, device, queue, backend };
     let device = Device::wgpu_options().setup(setup.clone()).init().map_err(|error| error.to_string())?;
+    let compiler = crate::kernel::share(&device, &setup);
     let info = DeviceInfo {
         name: listed.name.clone(),
         backend: listed.api.clone(),
         driver: listed.driver.clone(),
-        compiler: crate::frozen::GPU_ROUTE.into(),
+        compiler: crate::frozen::gpu_route(compiler),
         precision: "f32".into(),
         slots: 0,
     };
     let memory = listed.memory.filter(|_| listed.kind != Kind::Software);
     Ok(Handle { device, info, memory, setup: Some(setup) })
+}
+
+/// A device with what Burn's SPIR-V needs, extensions that wgpu does not know included, where this build and the driver have it.
+fn with_spirv(adapter: &wgpu::Adapter, backend: wgpu::Backend) -> Result<Option<(wgpu::Device, wgpu::Queue)>, String> {
+    #[cfg(feature = "vulkan")]
+    if backend == wgpu::Backend::Vulkan {
+        let asked = cubecl::wgpu::vulkan::try_request_vulkan_device(adapter);
+        return pollster::block_on(asked).map_err(|error| error.to_string());
+    }
+    let _ = (adapter, backend);
+    Ok(None)
 }
 
 /// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed

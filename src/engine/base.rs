@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::pool;
+use crate::kernel;
 use crate::model::Classifier;
 
 /// How the members of an ensemble answer together.
@@ -99,7 +100,13 @@ fn one(classifier: &Classifier, inputs: Tensor<2>, asked: &[usize], back: bool) 
     let inputs = inputs.autodiff().require_grad();
     let logits = classifier.logits(inputs.clone());
     let said = logits.clone().inner();
-    let pull = move |gradient| back_to(&inputs, logits, gradient);
+    if !classifier.network.is_half() {
+        return (said, Some(Box::new(move |gradient| back_to(&inputs, logits, gradient))));
+    }
+    let pull = move |gradient| {
+        let (gradient, undo) = kernel::loss_scale(gradient);
+        back_to(&inputs, logits, gradient) * undo
+    };
     (said, Some(Box::new(pull)))
 }
 

@@ -6,6 +6,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::chain::NextRow;
 use super::decide::{Decision, decide};
 use super::draw::{Draw, DrawRow};
 use super::oracle::{Oracle, read_matrix};
@@ -32,6 +33,26 @@ pub struct Claim {
     pub position: usize,
     /// Whether the point itself is wanted, for the gallery.
     pub keep: bool,
+    /// What half precision has to do with it.
+    pub search: Search,
+}
+
+/// In which precision the row of a claim searched, and how it ended there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Search {
+    /// In single precision; it claims a break.
+    Full,
+    /// In half precision; it claims a break.
+    Half,
+    /// In half precision; it ran out of steps and claims nothing, but has a last point.
+    RanOut {
+        /// The row, which the chain has not heard of.
+        row: NextRow,
+        /// What it cost.
+        forwards: u32,
+        /// What it cost.
+        backwards: u32,
+    },
 }
 
 /// What the judge says of a claim.

@@ -25,6 +25,7 @@ pub struct Oracle {
     stack: Arc<[Box<dyn Wrapper>]>,
     device: Device,
     adaptive: bool,
+    half: Option<Arc<Oracle>>,
 }
 
 /// The gradients of a loss with respect to an [`Answer`]'s logits [rows, classes] and, where the loss looks at it, its score [rows, 1].
@@ -38,7 +39,7 @@ impl Oracle {
 
     /// An oracle for several classifiers that answer together.
     pub fn of(base: Base, device: Device) -> Self {
-        Self { base, stack: Arc::new([]), device, adaptive: true }
+        Self { base, stack: Arc::new([]), device, adaptive: true, half: None }
     }
 
     /// The same classifier with wrappers around it, outermost first.
@@ -52,6 +53,25 @@ impl Oracle {
     #[must_use]
     pub fn unknown(self) -> Self {
         Self { adaptive: false, ..self }
+    }
+
+    /// As it stands, with its networks a second time in half precision, for attacks to search on ([`super::precision`]).
+    #[must_use]
+    pub fn with_half(self) -> Self {
+        let members = self.base.members.iter().map(Classifier::halved).collect();
+        let half = Self { base: Base { members, combine: self.base.combine }, half: None, ..self.clone() };
+        Self { half: Some(Arc::new(half)), ..self }
+    }
+
+    /// The same defence without half precision.
+    #[must_use]
+    pub fn in_full(self) -> Self {
+        Self { half: None, ..self }
+    }
+
+    /// The same defence with its networks in half precision, where attacks are to search on it. It decides nothing.
+    pub fn half(&self) -> Option<&Oracle> {
+        self.half.as_deref()
     }
 
     /// Whether attacks know the defence.

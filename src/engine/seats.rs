@@ -10,8 +10,8 @@ use super::aim::Aim;
 use super::base::mean;
 use super::chain::{Chain, End, NextRow, Word};
 use super::draw::{Draw, DrawRow};
-use super::drive::{Drive, Effort, Feed};
-use super::judge::{Claim, Judge, Judgement, under};
+use super::drive::{Drive, Effort, Feed, Lane};
+use super::judge::{Claim, Judge, Judgement, Search, under};
 use super::oracle::{read_matrix, read_words};
 use super::pass::Answer;
 use super::slots::Slots;
@@ -42,6 +42,8 @@ struct Active {
     chain: Chain,
     /// Claims without the judge's word.
     pending: usize,
+    /// Whether it can only go on once the judge has spoken.
+    held: bool,
 }
 
 /// The rows of a run.
@@ -51,12 +53,12 @@ pub(super) struct Seats<'a, 'f> {
     slots: Slots,
     judge: Judge,
     seats: Vec<Option<Seat>>,
-    /// The part whose rows are in the slots.
-    part: usize,
+    /// The lane whose rows are in the slots.
+    lane: Lane,
     /// Chains that are not finished, by number.
     active: BTreeMap<usize, Active>,
     taken: usize,
-    /// Chains that wait for a slot, by the part that they want.
+    /// Chains that wait for a slot, by the lane that they want.
     waiting: Vec<VecDeque<usize>>,
     exhausted: bool,
     generation: u32,
@@ -73,10 +75,10 @@ impl<'a, 'f> Seats<'a, 'f> {
             slots: drive.empty_slots(0),
             judge: Judge::new(drive.slots, drive.oracle.features(), drive.oracle.device()),
             seats: (0..drive.slots).map(|_| None).collect(),
-            part: 0,
+            lane: Lane::at(0),
             active: BTreeMap::new(),
             taken: 0,
-            waiting: drive.parts.iter().map(|_| VecDeque::new()).collect(),
+            waiting: vec![VecDeque::new(); 2 * drive.parts.len()],
             exhausted: false,
             generation: 0,
             effort: Effort::default(),
@@ -93,9 +95,9 @@ impl<'a, 'f> Seats<'a, 'f> {
             self.leave(sound)?;
             let step = begun.elapsed() / self.cadence as u32;
             self.cadence = (LOOK.as_secs_f64() / step.as_secs_f64()).ceil().clamp(1.0, self.drive.cadence as f64) as usize;
-        } else if let Some(part) = self.next_part() {
-            self.part = part;
-            self.slots = self.drive.empty_slots(part);
+        } else if let Some(lane) = self.next_lane() {
+            self.lane = lane;
+            self.slots = self.drive.empty_slots(lane.part);
         } else if self.judge.is_idle() {
             return Ok(false);
         } else {
@@ -114,11 +116,11 @@ impl<'a, 'f> Seats<'a, 'f> {
         effort
     }
 
-    /// The part to turn to once the slots are empty: the next one that chains wait for, in turns.
-    fn next_part(&self) -> Option<usize> {
-        let parts = self.waiting.len();
-        let wanted = |&part: &usize| !self.waiting[part].is_empty() || part == 0 && !self.exhausted;
-        (1..parts).map(|ahead| (self.part + ahead) % parts).find(wanted)
+    /// The lane to turn to once the slots are empty: the next one that chains wait for, in turns.
+    fn next_lane(&self) -> Option<Lane> {
+        let lanes = self.waiting.len();
+        let wanted = |&lane: &usize| !self.waiting[lane].is_empty() || lane == 0 && !self.exhausted;
+        (1..lanes).map(|ahead| (self.lane.index() + ahead) % lanes).find(wanted).map(Lane::at)
     }
 
     /// Fills empty slots.
@@ -144,11 +146,11 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// The next chain with a row to run.
     fn next_chain(&mut self) -> Result<Option<usize>> {
         loop {
-            if let Some(number) = self.waiting[self.part].pop_front() {
+            if let Some(number) = self.waiting[self.lane.index()].pop_front() {
                 return Ok(Some(number));
             }
             let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
-            if self.part > 0 || parked >= PARKED_BATCHES * self.drive.slots {
+            if self.lane != Lane::at(0) || parked >= PARKED_BATCHES * self.drive.slots {
                 return Ok(None);
             }
             let Some(chain) = self.feed.take() else {
@@ -157,7 +159,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             };
             let number = self.taken;
             self.taken += 1;
-            self.active.insert(number, Active { chain, pending: 0 });
+            self.active.insert(number, Active { chain, pending: 0, held: false });
             self.settle(number)?;
         }
     }
@@ -165,26 +167,26 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// Sends a chain without a slot where it belongs: to the slots, to the feed, or to the wait for the judge.
     fn settle(&mut self, number: usize) -> Result<()> {
         let active = self.active.get_mut(&number).expect("only chains that are not finished are settled");
-        if active.chain.next_row().is_none() {
-            if active.pending > 0 {
-                return Ok(());
-            }
-            if active.chain.resolve() {
-                let active = self.active.remove(&number).expect("it was there a line ago");
-                return self.feed.finish(active.chain);
-            }
+        let idle = active.chain.next_row().is_none();
+        if active.held || idle && active.pending > 0 {
+            return Ok(());
+        }
+        if idle && active.chain.resolve() {
+            let active = self.active.remove(&number).expect("it was there a line ago");
+            return self.feed.finish(active.chain);
         }
         let row = active.chain.next_row().expect("what is not settled has a row to run");
-        self.waiting[self.drive.part_of(row.attempt).0].push_back(number);
+        let lane = Lane { part: self.drive.part_of(row.attempt).0, full: row.full };
+        self.waiting[lane.index()].push_back(number);
         Ok(())
     }
 
-    /// The next row of a chain; `None` where it has none, or where it belongs to another part than the slots' rows.
+    /// The next row of a chain; `None` where it has none, or where it belongs to another lane than the slots' rows.
     fn seat(&mut self, number: usize, kept: bool) -> Option<Seat> {
         let chain = &self.active[&number].chain;
         let row = chain.next_row()?;
         let (part, attempt) = self.drive.part_of(row.attempt);
-        if part != self.part {
+        if self.lane != (Lane { part, full: row.full }) {
             return None;
         }
         self.generation += 1;
@@ -219,8 +221,8 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
     fn step(&mut self) -> bool {
-        let oracle = self.drive.stepped();
-        let attack = &*self.drive.parts[self.part];
+        let oracle = self.drive.stepped(self.lane);
+        let attack = &*self.drive.parts[self.lane.part];
         let draws = self.draws();
         let aim = self.aim();
         let throws = draws.len();
@@ -260,7 +262,7 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// The throws of a step, and the seats' next step.
     fn draws(&mut self) -> Vec<Draw> {
-        let throws = self.drive.throws(self.part);
+        let throws = self.drive.throws(self.lane);
         let row = |seat: &mut Option<Seat>| {
             seat.as_mut().map(|seat| {
                 seat.steps += 1;
@@ -274,7 +276,7 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// What counts as success, where the logits do not say it all and the attack knows.
     fn aim(&self) -> Option<Aim> {
-        let oracle = self.drive.stepped();
+        let oracle = self.drive.stepped(self.lane);
         let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
         let row =
             |seat: &Option<Seat>| seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps));
@@ -301,12 +303,14 @@ impl<'a, 'f> Seats<'a, 'f> {
         if ended.is_empty() {
             return Ok(());
         }
-        let throws = self.drive.throws(self.part);
-        let attack = &*self.drive.parts[self.part];
+        let throws = self.drive.throws(self.lane);
+        let attack = &*self.drive.parts[self.lane.part];
         let mut candidates = attack.candidates(&self.slots);
-        // The last step's own dice do not decide whether a row survived: the judge's do.
-        let dice = self.drive.stepped().is_random() && self.drive.stepped().is_adaptive();
-        let doubtful = |slot: usize, seat: &Seat| dice && status(slot, seat) == SURVIVED;
+        let half = self.drive.half(self.lane).is_some();
+        let stepped = self.drive.stepped(self.lane);
+        // Neither the last step's own dice nor half precision decide whether a row survived: the judge does.
+        let doubted = half || stepped.is_random() && stepped.is_adaptive();
+        let doubtful = |slot: usize, seat: &Seat| doubted && status(slot, seat) == SURVIVED;
         let remain: Vec<i32> = (0..self.drive.slots)
             .map(|slot| if self.seats[slot].as_ref().is_some_and(|seat| doubtful(slot, seat)) { slot as i32 } else { -1 })
             .collect();
@@ -327,22 +331,30 @@ impl<'a, 'f> Seats<'a, 'f> {
             let seat = self.seats[slot].take().expect("ended rows have a seat");
             let state = states[slot];
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
+            let (forwards, backwards) = (state.forwards * throws, state.backwards * throws);
             let end = match status(slot, &seat) {
+                SURVIVED if judged && half => {
+                    active.pending += 1;
+                    active.held = true;
+                    claims.push((slot, self.claim(&seat, Search::RanOut { row: seat.row, forwards, backwards })));
+                    continue;
+                }
                 BROKEN => {
                     active.pending += 1;
-                    claims.push((slot, self.claim(&seat)));
+                    claims.push((slot, self.claim(&seat, if half { Search::Half } else { Search::Full })));
                     End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
                 }
-                SURVIVED if judged && dice => {
+                SURVIVED if judged => {
                     active.pending += 1;
-                    claims.push((slot, self.claim(&seat)));
+                    claims.push((slot, self.claim(&seat, Search::Full)));
                     End::Doubtful
                 }
                 SURVIVED => End::Survived,
+                FAILED if half && sound => End::Again,
                 _ => End::Failed,
             };
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
-            active.chain.record(seat.row, end, state.forwards * throws, state.backwards * throws);
+            active.chain.record(seat.row, end, forwards, backwards);
             let kept = attack.keeps_for_next_row() && end != End::Failed;
             self.seats[slot] = self.seat(seat.number, kept);
             if self.seats[slot].is_none() {
@@ -357,7 +369,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.hear(judgements)
     }
 
-    fn claim(&self, seat: &Seat) -> Claim {
+    fn claim(&self, seat: &Seat, search: Search) -> Claim {
         let chain = &self.active[&seat.number].chain;
         Claim {
             chain: seat.number,
@@ -365,6 +377,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             row: seat.parameters,
             position: chain.position,
             keep: self.feed.wants_point(chain),
+            search,
         }
     }
 
@@ -377,9 +390,16 @@ impl<'a, 'f> Seats<'a, 'f> {
                 Judgement { failed: true, .. } => Word::Failed,
                 Judgement { distances, .. } if !under(self.drive.norm, &distances).is_finite() => Word::Failed,
                 Judgement { broken: true, distances, .. } => Word::Broken(under(self.drive.norm, &distances)),
+                Judgement { claim: Claim { search: Search::Half, .. }, .. } => Word::Again,
                 _ => Word::Refused,
             };
-            active.chain.judged(judgement.claim.epsilon, word);
+            match judgement.claim.search {
+                Search::RanOut { row, forwards, backwards } => {
+                    active.held = false;
+                    active.chain.ran_out(row, word, forwards, backwards);
+                }
+                Search::Full | Search::Half => active.chain.judged(judgement.claim.epsilon, word),
+            }
             active.pending -= 1;
             let seated = self.seats.iter().flatten().any(|seat| seat.number == number)
                 || self.waiting.iter().any(|waiting| waiting.contains(&number));

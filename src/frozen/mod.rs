@@ -36,5 +36,7 @@ pub use plan::{Plan, Tape};
 /// what was found by other means is not mixed in.
 pub const ROUTE: &str = "native, plan 1";
 
-/// The same of a GPU that compiles WGSL.
-pub const GPU_ROUTE: &str = "wgsl, plan 1";
+/// The same of a GPU whose driver is given shaders in `language`.
+pub fn gpu_route(language: &str) -> String {
+    format!("{language}, plan 1")
+}

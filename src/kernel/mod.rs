@@ -36,6 +36,7 @@ pub mod l2_step;
 pub mod lanes;
 pub mod linf_step;
 pub mod loss_gradient;
+pub mod loss_scale;
 pub mod max_pool;
 pub mod max_pool_back;
 pub mod median;
@@ -61,6 +62,7 @@ mod door;
 mod launch;
 mod loss;
 mod plane;
+mod raw;
 mod twin;
 
 use sample::{Shape, Value};
@@ -84,10 +86,11 @@ pub use jpeg_blocks::jpeg_blocks;
 pub use keep_best::keep_best;
 pub use l1_project::l1_project;
 pub use l2_step::l2_step;
-pub use launch::poison_outputs;
-pub(crate) use launch::{allocate, enqueue, parameters_buffer};
+pub(crate) use launch::{allocate, enqueue, parameters_buffer, share};
+pub use launch::{launch_past_burn, poison_outputs};
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
+pub use loss_scale::loss_scale;
 pub use max_pool::max_pool;
 pub use max_pool_back::max_pool_back;
 pub use median::median;
@@ -112,6 +115,7 @@ pub const KERNELS: &[Kernel] = &[
     flags::KERNEL,
     keep_best::KERNEL,
     loss_gradient::KERNEL,
+    loss_scale::KERNEL,
     momentum::KERNEL,
     linf_step::KERNEL,
     l2_step::KERNEL,

@@ -156,6 +156,12 @@ impl Classifier {
         Ok(Self { gpu: held(gpu::Plan::compile(&graph, &weights)?), plan: None, ..self })
     }
 
+    /// The same network in half precision, without a plan: logits are still in single. Not to be trained.
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        Self { network: self.network.halved(), plan: None, ..self.clone() }
+    }
+
     /// Numbers that a forward pass makes of one image and keeps, layer by layer: what memory is reckoned by.
     pub fn activations(&self) -> usize {
         self.network.activations()

@@ -250,7 +250,7 @@ impl Run<'_> {
                 .flat_map(|station| std::iter::repeat_n(station, station.workers))
                 .map(|station| Worker {
                     info: &station.info,
-                    oracle: on(spec, prepared, station),
+                    oracle: self.searched(on(spec, prepared, station)),
                     surrogate: surrogate.map(|(other, made)| on(other, made, station)),
                     data: &station.data,
                     cadence: station.cadence,
@@ -262,6 +262,11 @@ impl Run<'_> {
             self.certify(spec, alone)?;
         }
         if self.checks { self.check(spec, &on(spec, prepared, &self.stations[0]), clean) } else { Ok(()) }
+    }
+
+    /// A defence as attacks search on it.
+    fn searched(&self, oracle: Oracle) -> Oracle {
+        if self.resolved.suite.precision.is_single() { oracle } else { oracle.with_half() }
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.

@@ -38,6 +38,13 @@ pub struct Worker<'a> {
     pub cadence: usize,
 }
 
+impl Worker<'_> {
+    /// The same worker, all of it in single precision.
+    pub fn in_full(&self) -> Self {
+        Self { oracle: self.oracle.clone().in_full(), surrogate: self.surrogate.clone(), ..*self }
+    }
+}
+
 /// A series as the workers see it.
 pub struct Series<'a> {
     /// Its key.

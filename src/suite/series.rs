@@ -172,8 +172,9 @@ impl Job<'_> {
         if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(self.key, device, &new, &Cost::default()) }
     }
 
-    /// Runs a seeded share of the inferred survivals after all.
+    /// Runs a seeded share of the inferred survivals after all, in single precision.
     fn audit(&self, workers: &[Worker]) -> Result<(Vec<Audited>, Cost)> {
+        let workers: Vec<Worker> = workers.iter().map(Worker::in_full).collect();
         let ids = &self.run.resolved.data.ids;
         let position = |example: u32| ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
         let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
@@ -200,7 +201,7 @@ impl Job<'_> {
             let epsilon = self.epsilons[index];
             let found = Collected::default();
             let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
-            cost += self.schedule(self.parts, workers, &round, &chain, &found)?;
+            cost += self.schedule(self.parts, &workers, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });

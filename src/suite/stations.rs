@@ -44,6 +44,10 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
     let mut stations = Vec::with_capacity(choices.len());
     for &choice in choices {
         let handle = device::open(choice)?;
+        let precision = resolved.suite.precision;
+        if !precision.is_single() && !handle.has_half() {
+            return Err(without_half(&handle, choice));
+        }
         let on_gpu = handle.setup.is_some();
         let software = handle.setup.as_ref().is_some_and(|setup| setup.adapter.get_info().device_type == wgpu::DeviceType::Cpu);
         let usual = if on_gpu && !software { GPU_SLOTS } else { CPU_SLOTS };
@@ -66,7 +70,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
         let data = drive::send(&resolved.data, &handle.device);
-        let info = DeviceInfo { slots, ..handle.info.clone() };
+        let info = DeviceInfo { slots, precision: precision.name().into(), ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
         stations.push(Station { handle, info, data, cadence, workers });
@@ -79,6 +83,15 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
 fn cpu_workers(held: u64, filled: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.min(usize::try_from(held).unwrap_or(usize::MAX)).min(filled).max(1)
+}
+
+fn without_half(handle: &Handle, choice: device::Choice) -> Error {
+    let why = match choice {
+        device::Choice::Cpu => "the processor would take longer in half precision than in single",
+        device::Choice::Gpu(_) => "its driver offers no half precision to shaders (`shader-f16`)",
+    };
+    Error::input(format!("precision = \"mixed\" on {}: {why}", handle.info.name))
+        .help("say precision = \"f32\" in the suite, or --precision f32; or choose other devices with --device")
 }
 
 /// Results are reused only where the kind of device is the same, unless the user says otherwise.

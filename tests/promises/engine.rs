@@ -282,7 +282,7 @@ fn words_may_come_late() {
         }
         chain.judged(1, Word::Broken(0.1));
         assert!(!chain.resolve(), "the refused row has a restart left");
-        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, attempt: 1 }));
+        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, attempt: 1, full: false }));
         run(&mut chain, 3, End::Survived);
         assert!(chain.resolve());
         chain.outcomes()
@@ -330,7 +330,7 @@ fn looks_change_nothing() {
         }
     }
     let outcomes = chain(Walk::Descending, 1).begin_at(2, 6, 1);
-    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, attempt: 0 }));
+    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, attempt: 0, full: false }));
 }
 
 fn halving_finds_the_break() {

@@ -98,17 +98,17 @@ fn run(from: CubeTensor, tape: &Tape, ends: (Placed, Placed), columns: usize, la
     };
     let (kernel, groups, parameters) = turn(&client, &device, rows, images, ends.0, false);
     let from = into_contiguous(from).handle;
-    enqueue(&client, kernel, groups, [(from, ReadOnly), (piece(ends.0.buffer), WriteOnly), (parameters, ReadOnly)].into_iter());
+    enqueue(&client, &device, kernel, groups, [(from, ReadOnly), (piece(ends.0.buffer), WriteOnly), (parameters, ReadOnly)].into_iter());
     for Launch { kernel, groups, buffers } in launches(&recorded) {
         let bound = buffers.iter().map(|(bound, io)| match bound {
             Bound::Memory(buffer) => (piece(*buffer), *io),
             Bound::Fixed(handle) => (handle.clone(), *io),
         });
-        enqueue(&client, kernel, *groups, bound);
+        enqueue(&client, &device, kernel, *groups, bound);
     }
     let (kernel, groups, parameters) = turn(&client, &device, rows, images, ends.1, true);
     let to = output.handle.clone();
-    enqueue(&client, kernel, groups, [(piece(ends.1.buffer), ReadOnly), (to, WriteOnly), (parameters, ReadOnly)].into_iter());
+    enqueue(&client, &device, kernel, groups, [(piece(ends.1.buffer), ReadOnly), (to, WriteOnly), (parameters, ReadOnly)].into_iter());
     plan.give(scratch);
     output
 }

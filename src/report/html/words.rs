@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::text::{self, escape, interval, percent};
 use super::super::view::View;
+use crate::engine::precision::Precision;
 use crate::threat::Norm;
 
 /// The line under the title.
@@ -11,8 +12,10 @@ pub fn opening(view: &View) -> String {
     let results = view.results;
     let [channels, height, width] = results.data.shape;
     let devices: Vec<_> = results.devices.iter().map(|device| escape(&device.name)).collect();
+    let mixed = results.devices.iter().any(|device| device.precision == Precision::Mixed.name());
+    let searched = if mixed { " · searched in half precision, judged in f32" } else { "" };
     format!(
-        "<p class=\"facts\">{} · {} examples of {channels}×{height}×{width} in {} classes · seed {} · {} · gauntlet {}</p>\n",
+        "<p class=\"facts\">{} · {} examples of {channels}×{height}×{width} in {} classes · seed {} · {}{searched} · gauntlet {}</p>\n",
         escape(&results.data.name),
         text::count(results.data.examples as u64),
         results.data.classes,
