@@ -224,11 +224,13 @@ fn adapters_agree() {
     if !handle.has_half() {
         return refused();
     }
-    let device = &handle.device;
     let data = separable(3, 4, 0.3);
-    let oracle = untrained("linear", &data, device).with_half();
-    let inputs: Tensor<2> = Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), device);
-    let (want, got) = (gradient(&oracle, &inputs, 1e-9), gradient(oracle.half().expect("it has one"), &inputs, 1e-9));
+    let on = |device: &Device| {
+        let inputs = Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), device);
+        (untrained("linear", &data, device).with_half(), inputs)
+    };
+    let ((cpu, here), (gpu, there)) = (on(&Device::flex()), on(&handle.device));
+    let (want, got) = (gradient(&cpu, &here, 1e-9), gradient(gpu.half().expect("it has one"), &there, 1e-9));
     let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     assert!(largest > 0.0);
     assert!(want.iter().zip(&got).all(|(want, got)| (want - got).abs() <= 2e-2 * largest), "{want:?}\n{got:?}");
