@@ -8,6 +8,7 @@ use gauntlet::engine::draw::Draw;
 use gauntlet::engine::oracle::Oracle;
 use gauntlet::evaluate::record::{ExampleOutcomes, Settled, Verdict};
 use gauntlet::kernel::loss_scale;
+use gauntlet::model::{Blueprint, Classifier};
 use gauntlet::threat::Norm;
 
 use super::bench_model::{Trial, attack, relabelled, separable, separator, untrained};
@@ -23,6 +24,7 @@ pub fn tests() -> Vec<Promise> {
         plain("a claim of half precision that the judge refuses is run again in full, and is no survival", refusals_are_run_again),
         plain("a row that ran out in half precision is what the judge finds at its last point", last_points_are_judged),
         plain("gradients far under the reach of half precision keep their signs", small_gradients_survive),
+        plain("a network in half precision leaves its plans, which are of single precision", plans_are_left),
         plain("a loss scale is a power of two that fits half precision, and its undo exact", scales_are_exact),
         on_gpu("on an adapter half precision's gradients point where single precision's do, or it is refused", adapters_agree),
     ]
@@ -162,6 +164,18 @@ fn small_gradients_survive() {
     // What the scale is for: by itself half precision has nothing left of such a gradient.
     let bare = Tensor::<1>::from_data([1e-20f32], &device).cast(FloatDType::F16).cast(FloatDType::F32);
     assert_eq!(bare.into_data().try_to_vec::<f32>().expect("f32"), [0.0]);
+}
+
+fn plans_are_left() {
+    let device = Device::flex();
+    let options = gauntlet::options::Options::default();
+    let blueprint = Blueprint { options: &options, shape: [1, 4, 4], classes: 3 };
+    let start = Classifier::new("linear", 1, &blueprint, &device).unwrap();
+    for planned in [start.clone().compiled(&device).unwrap(), start.compiled_for_gpu().unwrap()] {
+        assert!(planned.plan.is_some() || planned.gpu.is_some(), "a plan holds a dense layer");
+        let half = planned.halved();
+        assert!(half.plan.is_none() && half.gpu.is_none() && half.network.is_half());
+    }
 }
 
 fn scales_are_exact() {
