@@ -5,12 +5,12 @@ use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use crate::graph::{Binary, Unary};
 
 /// Klambauer et al. 2017, "Self-Normalizing Neural Networks", section 2.
-const SELU_ALPHA: f32 = 1.673_263_2;
-const SELU_SCALE: f32 = 1.050_701;
+pub(crate) const SELU_ALPHA: f32 = 1.673_263_2;
+pub(crate) const SELU_SCALE: f32 = 1.050_701;
 
 /// The function of x.
 #[inline(always)]
-pub(super) fn unary(function: Unary, x: f32) -> f32 {
+pub(crate) fn unary(function: Unary, x: f32) -> f32 {
     match function {
         Unary::Relu => {
             if x < 0.0 {
@@ -76,7 +76,7 @@ pub(super) fn unary(function: Unary, x: f32) -> f32 {
 
 /// Its derivative at x.
 #[inline(always)]
-pub(super) fn slope(function: Unary, x: f32) -> f32 {
+pub(crate) fn slope(function: Unary, x: f32) -> f32 {
     let within = |inside: bool, slope: f32| if inside { slope } else { 0.0 };
     match function {
         Unary::Relu => within(x > 0.0, 1.0),

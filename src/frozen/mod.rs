@@ -13,7 +13,7 @@
 //! over values of more than two sides, choices between values, and reductions other than sums and means. Training is Burn's too.
 
 mod convolution;
-mod element;
+pub(crate) mod element;
 mod emit;
 pub mod gpu;
 mod lanes;

@@ -72,27 +72,33 @@ pub(crate) fn launch_groups<P: Pod, const N: usize>(
     let inputs = inputs.into_iter().map(|input| (into_contiguous(input).handle, BufferIOAttr::ReadOnly));
     let written = outputs.iter().map(|output| (output.handle.clone(), BufferIOAttr::WriteOnly));
     let parameters = parameters_buffer(&client, &device, bytemuck::bytes_of(parameters));
-    enqueue(&client, &device, kernel, groups, inputs.chain(written).chain([(parameters, BufferIOAttr::ReadOnly)]));
+    let buffers = inputs.chain(written).chain([(parameters, BufferIOAttr::ReadOnly)]).collect();
+    enqueue(&client, &device, [Ready { kernel, groups, buffers }]);
     outputs
 }
 
-/// Puts a kernel behind what the device has to do: so many workgroups on buffers in the order of its bindings, the parameters last.
-pub(crate) fn enqueue(
-    client: &Client,
-    device: &Device,
-    kernel: &'static Kernel,
-    groups: usize,
-    buffers: impl Iterator<Item = (Handle, BufferIOAttr)>,
-) {
-    let width = groups.clamp(1, GRID);
-    let grid = [width as u32, groups.div_ceil(width) as u32];
-    if PAST_BURN.load(Ordering::Relaxed) || !takes_wgsl(client) {
-        raw::launch(kernel, client, device, buffers.map(|(buffer, _)| buffer).collect(), grid);
-        return;
+/// A launch of so many workgroups on buffers in the order of the kernel's bindings, the parameters last.
+pub(crate) struct Ready {
+    pub(crate) kernel: &'static Kernel,
+    pub(crate) groups: usize,
+    pub(crate) buffers: Vec<(Handle, BufferIOAttr)>,
+}
+
+/// Puts launches behind what the device has to do, one after the other.
+pub(crate) fn enqueue(client: &Client, device: &Device, launches: impl IntoIterator<Item = Ready>) {
+    let past_burn = PAST_BURN.load(Ordering::Relaxed) || !takes_wgsl(client);
+    for Ready { kernel, groups, buffers } in launches {
+        let width = groups.clamp(1, GRID);
+        let grid = [width as u32, groups.div_ceil(width) as u32];
+        if past_burn {
+            raw::launch(kernel, client, device, buffers.into_iter().map(|(buffer, _)| buffer).collect(), grid);
+            continue;
+        }
+        let bind = |arguments: KernelArguments, (buffer, io): (Handle, BufferIOAttr)| arguments.with_buffer_io(buffer.binding(), io);
+        let arguments = buffers.into_iter().fold(KernelArguments::new(), bind);
+        let count = CubeCount::Static(grid[0], grid[1], 1);
+        client.launch(Box::new(SourceKernel::new(Source(kernel), CubeDim::new_1d(kernel.workgroup))), count, arguments);
     }
-    let arguments = buffers.fold(KernelArguments::new(), |arguments, (buffer, io)| arguments.with_buffer_io(buffer.binding(), io));
-    let count = CubeCount::Static(grid[0], grid[1], 1);
-    client.launch(Box::new(SourceKernel::new(Source(kernel), CubeDim::new_1d(kernel.workgroup))), count, arguments);
 }
 
 /// What a device's compiler takes, as Burn names it after the runtime: `wgsl`, `spirv` or `msl`.

@@ -9,6 +9,9 @@
 //! [`words`]). Inputs may be strided; they are made contiguous first. Tensors must be on a plain device, not on a differentiable one
 //! (`Tensor::inner`).
 //!
+//! The kernels of frozen networks read and write values [vectors, images] instead, which [`lanes`] describes; a plan
+//! ([`crate::frozen::gpu`]) launches them on its own memory, many at a time.
+//!
 //! The order within a step of the engine: `admit`, `random_start`, (a step for fresh rows that keep a direction), the forward pass,
 //! `flags`, `keep_best`, `loss_gradient`, the backward pass, `momentum`, `linf_step` or `l2_step`. A row that is still running after
 //! `flags` gets a gradient and a step; one that has just been broken keeps its point.
@@ -46,6 +49,7 @@ pub mod random;
 pub mod random_start;
 pub mod row;
 pub mod sample;
+pub mod softmax;
 pub mod sparse_rows;
 pub mod square;
 pub mod square_linf;
@@ -54,6 +58,7 @@ pub mod sweep;
 pub mod to_lanes;
 pub mod total_variation;
 pub mod total_variation_back;
+pub mod unary;
 pub mod votes;
 pub mod weight_step;
 pub mod words;
@@ -86,7 +91,7 @@ pub use jpeg_blocks::jpeg_blocks;
 pub use keep_best::keep_best;
 pub use l1_project::l1_project;
 pub use l2_step::l2_step;
-pub(crate) use launch::{allocate, enqueue, parameters_buffer, share};
+pub(crate) use launch::{Ready, allocate, enqueue, parameters_buffer, share};
 pub use launch::{launch_past_burn, poison_outputs};
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
@@ -97,6 +102,7 @@ pub use median::median;
 pub use median_back::median_back;
 pub use momentum::momentum;
 pub use random_start::random_start;
+pub use softmax::softmax;
 pub use sparse_rows::sparse_rows;
 pub use square_linf::square_linf;
 pub use square_mass::square_mass;
@@ -104,6 +110,7 @@ pub use sweep::sweep;
 pub use to_lanes::to_lanes;
 pub use total_variation::{total_variation, total_variation_state};
 pub use total_variation_back::total_variation_back;
+pub use unary::unary;
 pub use votes::votes;
 pub use weight_step::weight_step;
 
@@ -146,6 +153,8 @@ pub const KERNELS: &[Kernel] = &[
     sparse_rows::KERNEL,
     max_pool::KERNEL,
     max_pool_back::KERNEL,
+    unary::KERNEL,
+    softmax::KERNEL,
     from_lanes::KERNEL,
 ];
 

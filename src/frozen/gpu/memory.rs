@@ -12,22 +12,26 @@ pub(super) const ALIGNMENT: usize = 256;
 const PAGE: usize = 512 << 20;
 
 /// Bytes of the pages of a plan whose largest buffer is given.
-pub(super) fn page(largest: usize) -> usize {
-    largest.next_multiple_of(ALIGNMENT).max(PAGE)
+pub(super) fn page(client: &Client, largest: usize) -> usize {
+    let allowed = usize::try_from(client.properties().memory.max_page_size).unwrap_or(usize::MAX);
+    largest.next_multiple_of(ALIGNMENT).max(PAGE.min(allowed) / ALIGNMENT * ALIGNMENT)
 }
 
-/// Pages on one stream of a device.
+/// Whose memory it is: a device, a stream of it, and whether it outlives the way forward. What one stream does comes in order, so that
+/// memory may be used again as soon as it is given back.
+pub(super) type Owner = (cubecl::Device, u64, bool);
+
+/// Pages of a plan.
 #[derive(Debug)]
 pub(super) struct Memory {
     pages: Vec<Handle>,
     page: usize,
     pub(super) bytes: usize,
-    /// Device and stream: what one stream does comes in order, so that memory may be used again as soon as it is given back.
-    pub(super) of: (cubecl::Device, u64),
+    pub(super) of: Owner,
 }
 
 impl Memory {
-    pub(super) fn new(client: &Client, of: (cubecl::Device, u64), bytes: usize, page: usize) -> Self {
+    pub(super) fn new(client: &Client, of: Owner, bytes: usize, page: usize) -> Self {
         let pages = (0..bytes.div_ceil(page)).map(|at| allocate(client, page.min(bytes - at * page))).collect();
         Self { pages, page, bytes, of }
     }

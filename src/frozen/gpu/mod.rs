@@ -2,12 +2,14 @@
 //!
 //! The script of steps is that of the processor's plan; here a vector holds all images of a batch, rounded up to a multiple of 32, so
 //! that neighbouring invocations work on neighbouring images. A step is a launch of one of the kernels `to_lanes`, `convolve`, `sweep`,
-//! `sparse_rows`, `max_pool`, `max_pool_back` and `from_lanes`. Launches are recorded once for a number of images: their parameters,
+//! `sparse_rows`, `max_pool`, `max_pool_back`, `unary`, `softmax` and `from_lanes`. Launches are recorded once for a number of images: their parameters,
 //! weights and tables are on the device, and their memory is given out before; a way forward or back puts them behind one another and
 //! does nothing else. Burn's fusion sees two operations, the way forward and the way back.
 //!
 //! The plan holds convolutions, dense layers, batch norm, rectifiers, sums, scales, max pooling, and what comes to a sparse matrix:
-//! average pooling, means and sums, pads, crops, transposed and joined values. What it lacks leaves the network to Burn.
+//! average pooling, means and sums, pads, crops, transposed and joined values; functions of single elements, and softmax. Beyond what
+//! every plan lacks it lacks functions of two values other than a sum behind a convolution, layer norm and group norm: they leave the
+//! network to Burn, and [`Plan::compile`] names them.
 
 mod memory;
 mod record;
@@ -26,8 +28,9 @@ use super::read::read;
 use crate::Result;
 use crate::graph::{Graph, Op};
 use crate::kernel::lanes::LANES;
+use crate::kernel::unary;
 use crate::model::Weights;
-use memory::{ALIGNMENT, Memory};
+use memory::{ALIGNMENT, Memory, Owner};
 use record::Resident;
 
 /// Taps in vectors; weights as [group][output][input][tap], to be tiled when the number of images is known.
@@ -47,8 +50,8 @@ pub struct Plan {
     classes: usize,
     /// By device: what has been put there.
     residents: Mutex<HashMap<cubecl::Device, Resident>>,
-    /// Memory that nobody uses, by device and stream.
-    free: Mutex<HashMap<(cubecl::Device, u64), Vec<Memory>>>,
+    /// Memory that nobody uses.
+    free: Mutex<HashMap<Owner, Vec<Memory>>>,
 }
 
 /// What the way back needs of a way forward; its memory goes back to the plan when it is dropped.
@@ -109,14 +112,16 @@ use way::Held;
 /// The name of an operation that these plans lack.
 fn lacking(layer: &Layer) -> Option<String> {
     let op = match &layer.kind {
+        Kind::Unary(function) if unary::number(*function).is_some() => return None,
         Kind::Unary(function) => Op::Unary(*function).name(),
         Kind::Pair(pair) => match pair.function {
             Function::Binary(function) => Op::Binary(function).name(),
             Function::Prelu => Op::Prelu.name(),
         },
         Kind::Standardise { .. } => "LayerNorm or GroupNorm".into(),
-        Kind::Softmax { .. } => "Softmax or LogSoftmax".into(),
-        Kind::Convolution { .. } | Kind::Affine { .. } | Kind::Rows(_) | Kind::View | Kind::MaxPool(_) => return None,
+        Kind::Convolution { .. } | Kind::Affine { .. } | Kind::Rows(_) | Kind::View | Kind::MaxPool(_) | Kind::Softmax { .. } => {
+            return None;
+        }
     };
     Some(op)
 }

@@ -16,8 +16,9 @@ use crate::frozen::plan::place;
 use crate::frozen::pool::MaxPool;
 use crate::frozen::rows::Rows;
 use crate::frozen::step::Step;
+use crate::graph::Unary;
 use crate::kernel::lanes::{ADD, GATE, Grid, NOTE, QUAD, RECTIFY, RING, ZERO};
-use crate::kernel::{Kernel, convolve, from_lanes, max_pool, max_pool_back, parameters_buffer, sparse_rows, sweep, to_lanes};
+use crate::kernel::{Kernel, convolve, max_pool, max_pool_back, parameters_buffer, softmax, sparse_rows, sweep, to_lanes, unary};
 
 /// A launch, but for the memory.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Resident {
         let forward = recorder.all(false, &script.forward);
         let backward = recorder.all(true, &script.backward);
         let size = |bits: usize| bits * images / 8;
-        let page = memory::page(script.buffers.iter().map(|span| size(span.bits)).max().unwrap_or(0));
+        let page = memory::page(client, script.buffers.iter().map(|span| size(span.bits)).max().unwrap_or(0));
         let (places, bytes) = place(script, images, ALIGNMENT, page);
         let places = places.iter().zip(&script.buffers).map(|(&(outlives, start), span)| (outlives, start, size(span.bits))).collect();
         let recorded = Arc::new(Recorded { forward, backward, places, bytes, page });
@@ -136,15 +137,18 @@ impl Recorder<'_> {
                 let buffers = [(gradient.buffer, ReadOnly), (*winners, ReadOnly), (output.buffer, WriteOnly)];
                 self.pool(&max_pool_back::KERNEL, parameters.workgroups(false), buffers, &parameters)
             }
+            Step::Unary { function, input, output } => self.unary(*function, [*input, *input, *output], false)?,
+            Step::UnaryBack { function, input, gradient, output } => self.unary(*function, [*input, *gradient, *output], true)?,
+            Step::Softmax { count, apart, logarithm, input, output } => {
+                let way = softmax::Way { count: *count, apart: *apart, logarithm: *logarithm, back: false };
+                self.softmax(way, [*input, *input, *output])
+            }
+            Step::SoftmaxBack { count, apart, logarithm, result, gradient, output } => {
+                let way = softmax::Way { count: *count, apart: *apart, logarithm: *logarithm, back: true };
+                self.softmax(way, [*result, *gradient, *output])
+            }
             // The plan's compiler refuses the layers that give these.
-            Step::Unary { .. }
-            | Step::UnaryBack { .. }
-            | Step::Pair { .. }
-            | Step::PairBack { .. }
-            | Step::Standardise { .. }
-            | Step::StandardiseBack { .. }
-            | Step::Softmax { .. }
-            | Step::SoftmaxBack { .. } => return None,
+            Step::Pair { .. } | Step::PairBack { .. } | Step::Standardise { .. } | Step::StandardiseBack { .. } => return None,
         })
     }
 
@@ -285,18 +289,36 @@ impl Recorder<'_> {
     }
 }
 
-/// Rows turned into a value, or back, with the parameters' buffer.
-pub(super) fn turn(
-    client: &Client,
-    device: &cubecl::Device,
-    rows: usize,
-    images: usize,
-    value: Placed,
-    back: bool,
-) -> (&'static Kernel, usize, Handle) {
-    let parameters = to_lanes::Parameters::new([rows, images], value.layout.sides, grid(value.layout.grid()));
-    let buffer = parameters_buffer(client, device, bytemuck::bytes_of(&parameters));
-    (if back { &from_lanes::KERNEL } else { &to_lanes::KERNEL }, parameters.workgroups(), buffer)
+impl Recorder<'_> {
+    /// Of what is read, a gradient, and what is written.
+    fn unary(&mut self, function: Unary, [value, gradient, result]: [Placed; 3], back: bool) -> Option<Launch> {
+        let mut parameters = unary::Parameters::new(self.images, value.layout.sides, function, back)?;
+        [parameters.value, parameters.gradient, parameters.result] = [value, gradient, result].map(|value| grid(value.layout.grid()));
+        Some(self.three(&unary::KERNEL, parameters.workgroups(), [value, gradient, result], &parameters))
+    }
+
+    fn softmax(&mut self, way: softmax::Way, [value, gradient, result]: [Placed; 3]) -> Launch {
+        let mut parameters = softmax::Parameters::new(self.images, value.layout.sides, way);
+        [parameters.value, parameters.gradient, parameters.result] = [value, gradient, result].map(|value| grid(value.layout.grid()));
+        self.three(&softmax::KERNEL, parameters.workgroups(), [value, gradient, result], &parameters)
+    }
+
+    fn three<P: bytemuck::Pod>(
+        &mut self,
+        kernel: &'static Kernel,
+        groups: usize,
+        [value, gradient, result]: [Placed; 3],
+        parameters: &P,
+    ) -> Launch {
+        let buffers = [(value, ReadOnly), (gradient, ReadOnly), (result, ReadWrite)].map(|(value, io)| (Bound::Memory(value.buffer), io));
+        Launch { kernel, groups, buffers: buffers.into_iter().chain([self.parameters(parameters)]).collect() }
+    }
+}
+
+/// Workgroups and parameters of turning so many rows into a value of so many images, or back.
+pub(super) fn turn(client: &Client, device: &cubecl::Device, sizes: [usize; 2], value: Placed) -> (usize, Handle) {
+    let parameters = to_lanes::Parameters::new(sizes, value.layout.sides, grid(value.layout.grid()));
+    (parameters.workgroups(), parameters_buffer(client, device, bytemuck::bytes_of(&parameters)))
 }
 
 fn grid(grid: layout::Grid) -> Grid {

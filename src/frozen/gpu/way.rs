@@ -7,16 +7,16 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Shape, Tensor};
 use burn_wgpu::{CubeBackend, CubeTensor, into_contiguous};
-use cubecl::ir::attributes::BufferIOAttr::{ReadOnly, WriteOnly};
+use cubecl::ir::attributes::BufferIOAttr::{self, ReadOnly, WriteOnly};
 use cubecl::prelude::Client;
 use cubecl::server::Handle;
 
-use super::memory::Memory;
+use super::memory::{Memory, Owner};
 use super::record::{Bound, Launch, Recorded, turn};
 use super::{Plan, Tape};
 use crate::frozen::layout::Placed;
 use crate::kernel::lanes::lanes;
-use crate::kernel::{allocate, enqueue};
+use crate::kernel::{Ready, allocate, enqueue, from_lanes, to_lanes};
 
 /// A way forward, before and after the device was told of it.
 #[derive(Debug)]
@@ -87,39 +87,39 @@ fn run(from: CubeTensor, tape: &Tape, ends: (Placed, Placed), columns: usize, la
     };
     let shape = Shape::from([rows, columns]);
     let output = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, allocate(&client, 4 * rows * columns), DType::F32);
-    let of = (device.clone(), output.handle.stream.value);
+    let of = |outlives: bool| (device.clone(), output.handle.stream.value, outlives);
     let mut held = tape.0.memory();
-    let kept = held.get_or_insert_with(|| take(plan, &client, &of, recorded.bytes[0], recorded.page));
-    let scratch = take(plan, &client, &of, recorded.bytes[1], recorded.page);
+    let kept = held.get_or_insert_with(|| take(plan, &client, of(true), recorded.bytes[0], recorded.page));
+    let scratch = take(plan, &client, of(false), recorded.bytes[1], recorded.page);
 
     let piece = |buffer: usize| -> Handle {
         let (outlives, start, bytes) = recorded.places[buffer];
         if outlives { kept.piece(start, bytes) } else { scratch.piece(start, bytes) }
     };
-    let (kernel, groups, parameters) = turn(&client, &device, rows, images, ends.0, false);
-    let from = into_contiguous(from).handle;
-    enqueue(&client, &device, kernel, groups, [(from, ReadOnly), (piece(ends.0.buffer), WriteOnly), (parameters, ReadOnly)].into_iter());
-    for Launch { kernel, groups, buffers } in launches(&recorded) {
-        let bound = buffers.iter().map(|(bound, io)| match bound {
-            Bound::Memory(buffer) => (piece(*buffer), *io),
-            Bound::Fixed(handle) => (handle.clone(), *io),
-        });
-        enqueue(&client, &device, kernel, *groups, bound);
-    }
-    let (kernel, groups, parameters) = turn(&client, &device, rows, images, ends.1, true);
-    let to = output.handle.clone();
-    enqueue(&client, &device, kernel, groups, [(piece(ends.1.buffer), ReadOnly), (to, WriteOnly), (parameters, ReadOnly)].into_iter());
+    let bound = |(bound, io): &(Bound, BufferIOAttr)| match bound {
+        Bound::Memory(buffer) => (piece(*buffer), *io),
+        Bound::Fixed(handle) => (handle.clone(), *io),
+    };
+    let (there, back) = (turn(&client, &device, [rows, images], ends.0), turn(&client, &device, [rows, images], ends.1));
+    let given = vec![(into_contiguous(from).handle, ReadOnly), (piece(ends.0.buffer), WriteOnly), (there.1, ReadOnly)];
+    let taken = vec![(piece(ends.1.buffer), ReadOnly), (output.handle.clone(), WriteOnly), (back.1, ReadOnly)];
+    let first = Ready { kernel: &to_lanes::KERNEL, groups: there.0, buffers: given };
+    let last = Ready { kernel: &from_lanes::KERNEL, groups: back.0, buffers: taken };
+    let launches = launches(&recorded).iter();
+    let launches =
+        launches.map(|Launch { kernel, groups, buffers }| Ready { kernel, groups: *groups, buffers: buffers.iter().map(bound).collect() });
+    enqueue(&client, &device, [first].into_iter().chain(launches).chain([last]));
     plan.give(scratch);
     output
 }
 
 /// Memory that nobody uses, or new.
-fn take(plan: &Plan, client: &Client, of: &(cubecl::Device, u64), bytes: usize, page: usize) -> Memory {
+fn take(plan: &Plan, client: &Client, of: Owner, bytes: usize, page: usize) -> Memory {
     let mut free = plan.free.lock().unwrap_or_else(PoisonError::into_inner);
     let list = free.entry(of.clone()).or_default();
     let fitting = list.iter().enumerate().filter(|(_, memory)| memory.fits(bytes, page)).min_by_key(|(_, memory)| memory.bytes);
     match fitting.map(|(at, _)| at) {
         Some(at) => list.swap_remove(at),
-        None => Memory::new(client, of.clone(), bytes, page),
+        None => Memory::new(client, of, bytes, page),
     }
 }

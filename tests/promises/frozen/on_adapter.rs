@@ -1,7 +1,10 @@
 //! The plan for GPUs gives the logits and the gradients of Burn's autodiff and of the processor's plan.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Device, Tensor};
-use gauntlet::graph::{Builder, Conv, Graph, Unary};
+use gauntlet::frozen::gpu;
+use gauntlet::graph::{Builder, Conv, Graph, Unary, freeze};
 use gauntlet::kernel::poison_outputs;
 use gauntlet::model::{Blueprint, Classifier, initialise};
 use gauntlet::onnx::{self, Declared};
@@ -10,11 +13,13 @@ use gauntlet::options::{Options, Value};
 use super::{by_burn, by_plan, classifier, convolved, floats, question, rows_off, shapes, tensor};
 use crate::Promise;
 use crate::adapter;
+use crate::graph::cases;
 use crate::reference::reference;
 
 pub fn tests() -> Vec<Promise> {
     let on_gpu = |name, run| Promise { name, needs_adapter: true, run };
     vec![
+        on_gpu("on an adapter the plan agrees with that of the processor on every operation, or names it", every_operation),
         on_gpu("on an adapter the plan agrees with autodiff on convolutions of all shapes", convolutions),
         on_gpu("on an adapter the plan agrees with autodiff on architectures", architectures),
         on_gpu("on an adapter a disturbed weight of the plan is noticed", a_disturbed_weight_is_noticed),
@@ -60,6 +65,56 @@ fn agrees(name: &str, here: &Classifier, rows: usize, loose: usize) -> [f32; 2] 
         assert!(off <= loose, "{name}: the gradients of {off} rows of {rows} are off beside {other}");
     }
     differences(&found, &by_burn(here, &inputs, &asked))
+}
+
+/// What plans for GPUs lack beyond what the processor's lack.
+const LACKING: &[&str] = &[
+    "LayerNorm or GroupNorm",
+    "Prelu",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Divide",
+    "Power",
+    "Minimum",
+    "Maximum",
+    "Equal",
+    "Less",
+    "LessOrEqual",
+    "Greater",
+    "GreaterOrEqual",
+    "And",
+    "Or",
+];
+
+fn every_operation() {
+    let device = Device::flex();
+    let (mut held, mut lacking) = (0, BTreeSet::new());
+    for case in cases() {
+        let network = case.network(&device);
+        let (graph, weights) = freeze(network.graph(), &network.weights()).unwrap();
+        let (shape, classes) = (graph.input, graph.classes);
+        let here = Classifier { network, shape, classes, plan: None, gpu: None }.frozen(&device).unwrap();
+        if here.plan.is_none() {
+            continue;
+        }
+        if let Err(missing) = gpu::Plan::compile(&graph, &weights).unwrap() {
+            lacking.extend(missing);
+            continue;
+        }
+        let images = case.images(&device);
+        let rows = images.dims()[0];
+        let inputs: Tensor<2> = images.reshape([rows, here.features()]);
+        let asked = tensor((0..rows * classes).map(|at| (at as f32).cos()).collect(), classes);
+        let (found, wanted) = (by_gpu(&on_adapter(&here), &inputs, &asked), by_plan(&here, &inputs, &asked));
+        assert_eq!(rows_off(&found[0], &wanted[0], classes), 0, "{}: logits {:?}, not {:?}", case.name, found[0], wanted[0]);
+        let off = rows_off(&found[1], &wanted[1], here.features());
+        assert_eq!(off, 0, "{}: gradient {:?}, not {:?}", case.name, found[1], wanted[1]);
+        held += 1;
+    }
+    lacking.retain(|name| !LACKING.contains(&name.as_str()));
+    assert!(lacking.is_empty(), "lacking: {lacking:?}");
+    assert!(held > 50, "{held} operations alone were tried");
 }
 
 fn convolutions() {

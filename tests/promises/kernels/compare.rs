@@ -31,7 +31,7 @@ fn tolerance(kernel: &Kernel, variant: usize) -> f32 {
         // Exact but for subnormal numbers, which a device may flush.
         ("loss_scale", _) => 1e-6,
         ("gaussian", _) => 5e-4,
-        ("total_variation" | "total_variation_back", _) => 1e-4,
+        ("total_variation" | "unary" | "softmax" | "total_variation_back", _) => 1e-4,
         ("random_start", 1 | 3) | ("fab_start", 1 | 2) | ("apgd_start", 1..) => 1e-4,
         _ => 1e-5,
     }
