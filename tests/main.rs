@@ -43,6 +43,8 @@ mod devices;
 mod engine;
 #[path = "promises/fab.rs"]
 mod fab;
+#[path = "promises/forecast.rs"]
+mod forecast;
 #[path = "promises/frozen.rs"]
 mod frozen;
 #[path = "promises/fuzz.rs"]
@@ -108,6 +110,7 @@ fn main() {
         ("devices", devices::tests()),
         ("engine", engine::tests()),
         ("fab", fab::tests()),
+        ("forecast", forecast::tests()),
         ("frozen", frozen::tests()),
         ("fuzz", fuzz::tests()),
         ("graph", graph::tests()),

@@ -4,6 +4,7 @@ pub mod attack;
 pub mod compare;
 pub mod devices;
 pub mod export;
+pub mod forecast;
 pub mod list;
 pub mod log;
 pub mod model;

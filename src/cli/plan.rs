@@ -1,12 +1,18 @@
 //! `gauntlet plan`.
 
+use std::path::PathBuf;
+use std::time::Instant;
+
 use clap::Args;
 
-use super::SuiteArguments;
+use super::{DeviceArguments, SuiteArguments, forecast};
 use crate::Result;
 use crate::attack::{ATTACKS, Attack, Setting};
+use crate::store::Mode;
 use crate::suite::certify::Planned;
+use crate::suite::forecast::{Forecast, forecast as foretell};
 use crate::suite::resolved::Resolved;
+use crate::suite::run::{RunRequest, WEIGHTS};
 use crate::suite::{DefenceSpec, Suite};
 use crate::threat::Sweep;
 
@@ -15,6 +21,18 @@ use crate::threat::Sweep;
 pub struct Arguments {
     #[command(flatten)]
     suite: SuiteArguments,
+    /// Say how long it will take: measures the defences, attacks and trainings on the devices for a few seconds each, and asks weights
+    /// that are there already about a few examples; writes nothing
+    #[arg(long)]
+    calibrate: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Where trained weights are found
+    #[arg(long, value_name = "DIR", default_value = WEIGHTS)]
+    weights: PathBuf,
+    /// Foretell a run without checks of the evaluation
+    #[arg(long)]
+    no_checks: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,20 +43,47 @@ pub struct Arguments {
 /// # Errors
 /// All mistakes of the suite, and of its data.
 pub fn run(arguments: &Arguments) -> Result<u8> {
+    let began = Instant::now();
     let resolved = arguments.suite.resolve()?;
+    let forecast =
+        if arguments.calibrate { Some(foretell(&arguments.request()?, &resolved, began.elapsed().as_secs_f64())?) } else { None };
     if arguments.json {
-        let whole = serde_json::json!({
+        let mut whole = serde_json::json!({
             "suite": resolved.suite, "plan": resolved.plan, "series": costs(&resolved),
             "certificates": resolved.certificates, "uncertified": resolved.refused,
         });
+        if let Some(forecast) = &forecast {
+            whole["forecast"] = serde_json::to_value(forecast).expect("a forecast is plain JSON");
+        }
         super::say(&serde_json::to_string_pretty(&whole).expect("a plan is plain JSON"))?;
     } else {
-        super::say(&as_text(&resolved))?;
+        super::say(&as_text(&resolved, forecast.as_ref()))?;
     }
     Ok(0)
 }
 
-fn as_text(resolved: &Resolved) -> String {
+impl Arguments {
+    /// The run that is foretold.
+    fn request(&self) -> Result<RunRequest> {
+        Ok(RunRequest {
+            suite: self.suite.suite.clone(),
+            out: None,
+            device: self.device.device.clone(),
+            memory: self.device.bytes()?,
+            slots: self.device.slots.map(|slots| slots as usize),
+            weights: self.weights.clone(),
+            overrides: self.suite.overrides(),
+            limit: self.suite.limit.map(|limit| limit as usize),
+            mode: Mode::Continue,
+            keep_examples: false,
+            mix_devices: false,
+            harden: false,
+            checks: !self.no_checks,
+        })
+    }
+}
+
+fn as_text(resolved: &Resolved, forecast: Option<&Forecast>) -> String {
     let Resolved { suite, data, train, plan, .. } = resolved;
     let mut lines = vec![suite.title.clone()];
     let [channels, height, width] = data.shape;
@@ -72,6 +117,8 @@ fn as_text(resolved: &Resolved) -> String {
             .iter()
             .map(|refused| format!("{} is not certifiable by {}: {}", refused.defence, refused.certificate, refused.why)),
     );
+    lines.push(String::new());
+    lines.push(forecast.map_or("How long it takes: --calibrate measures for a few seconds a defence and says.".into(), forecast::as_text));
     lines.join("\n")
 }
 

@@ -11,8 +11,8 @@ mod wrapper;
 use crate::graph::Graph;
 use crate::options::{Entry, Options};
 
-pub(crate) use prepare::trainer;
-pub use prepare::{Prepared, Workshop, prepare};
+pub use prepare::{Prepared, Workshop, drawn, prepare, ready};
+pub(crate) use prepare::{cached_at, trainer};
 pub use trainer::TRAINERS;
 pub use training::awp::perturbation;
 pub use training::{Inner, Progress, Trainee, craft, loss, train, train_kept};

@@ -81,6 +81,40 @@ impl Prepared {
     }
 }
 
+/// A defence that needs no training any more: read from a checkpoint, or found in the cache; none where it is still to be trained.
+///
+/// # Errors
+/// A defence that is trained without training examples; a cache that cannot be read.
+pub fn ready(spec: &DefenceSpec, design: &Design, workshop: &Workshop) -> Result<Option<Prepared>> {
+    let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
+    if spec.train.is_none() {
+        return Prepared::new(start, Vec::new(), false, None, workshop.device).map(Some);
+    }
+    let kept = cached_at(spec, design, examples(spec, workshop)?, workshop);
+    if !kept.is_file() {
+        return Ok(None);
+    }
+    let (classifier, about) = put(start, &kept, workshop)?;
+    let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let seconds = about.get("seconds").and_then(|text| text.parse().ok());
+    Prepared::new(classifier, history, false, seconds, workshop.device).map(Some)
+}
+
+/// A defence with the weights that its training would start from.
+///
+/// # Errors
+/// A device that does not answer.
+pub fn drawn(design: &Design, device: &Device) -> Result<Prepared> {
+    let start = Classifier::from_graph(design.graph.clone(), &design.weights, device)?;
+    Prepared::new(start, Vec::new(), false, None, device)
+}
+
+fn examples<'a>(spec: &DefenceSpec, workshop: &Workshop<'a>) -> Result<&'a Dataset> {
+    workshop.data.ok_or_else(|| {
+        Error::input(format!("defence \"{}\" is trained, but there are no training examples", spec.name)).help("add [data.train]")
+    })
+}
+
 /// Makes a defence from its model's design.
 ///
 /// # Errors
@@ -91,21 +125,13 @@ pub fn prepare(
     workshop: &Workshop,
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Prepared> {
-    let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
-    let Some(method) = &spec.train else {
-        return Prepared::new(start, Vec::new(), false, None, workshop.device);
+    let method = match ready(spec, design, workshop)? {
+        Some(prepared) => return Ok(prepared),
+        None => spec.train.as_ref().expect("what is not ready is trained"),
     };
-    let trainer = trainer(method)?;
-    let data = workshop.data.ok_or_else(|| {
-        Error::input(format!("defence \"{}\" is trained, but there are no training examples", spec.name)).help("add [data.train]")
-    })?;
+    let (trainer, data) = (trainer(method)?, examples(spec, workshop)?);
     let kept = cached_at(spec, design, data, workshop);
-    if kept.is_file() {
-        let (classifier, about) = put(start, &kept, workshop)?;
-        let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let seconds = about.get("seconds").and_then(|text| text.parse().ok());
-        return Prepared::new(classifier, history, false, seconds, workshop.device);
-    }
+    let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
     let trainee = Trainee {
         name: &spec.name,
         classifier: start,
@@ -151,7 +177,8 @@ fn put(classifier: Classifier, path: &Path, workshop: &Workshop) -> Result<(Clas
     Ok((Classifier { network, ..classifier }, about))
 }
 
-fn cached_at(spec: &DefenceSpec, design: &Design, data: &Dataset, workshop: &Workshop) -> PathBuf {
+/// Where the cache keeps the weights of a defence that is trained: two defences with one place are one training.
+pub(crate) fn cached_at(spec: &DefenceSpec, design: &Design, data: &Dataset, workshop: &Workshop) -> PathBuf {
     let mut hasher = blake3::Hasher::new_derive_key("gauntlet trained defence");
     let recipe = serde_json::to_string(&(&design.graph, spec.model.seed, &spec.train));
     for text in [&recipe.expect("specs are plain JSON"), &design.weights.hash(), &data.hash, env!("CARGO_PKG_VERSION")] {

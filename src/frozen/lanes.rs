@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
 /// Images of a block. A value holds its features one after the other, each as so many numbers, one an image.
-pub(super) const BLOCK: usize = 16;
+pub const BLOCK: usize = 16;
 
 /// A register of images. Loads and stores are of `WIDTH` numbers.
 ///

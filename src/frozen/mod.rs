@@ -29,7 +29,7 @@ mod step;
 mod sweeps;
 mod turns;
 
-pub use lanes::Level;
+pub use lanes::{BLOCK, Level};
 pub use plan::{Plan, Tape};
 
 /// How the processor's numbers come about, as results and stores say it. Changes whenever a change here may move a verdict, so that

@@ -12,13 +12,16 @@ const EM: f64 = 13.0;
 const CELL: (f64, f64) = (76.0, 46.0);
 const MARGIN: f64 = 16.0;
 
+/// Maps of a norm at most.
+pub const SHOWN: usize = 3;
+
 /// The epsilons that get a map: smallest above 0, middle and largest; 0 only where there is no other.
 pub fn epsilons(view: &View, norm: Norm) -> Vec<f64> {
     let mut all = view.epsilons(norm);
     if all.iter().any(|epsilon| *epsilon > 0.0) {
         all.retain(|epsilon| *epsilon > 0.0);
     }
-    if all.len() <= 3 { all } else { vec![all[0], all[(all.len() - 1) / 2], all[all.len() - 1]] }
+    if all.len() <= SHOWN { all } else { vec![all[0], all[(all.len() - 1) / 2], all[all.len() - 1]] }
 }
 
 /// A number of the map: an accuracy and how many of its rows failed.

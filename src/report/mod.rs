@@ -131,6 +131,32 @@ pub fn write(inputs: &Inputs, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// How many plots there will be, of as many norms with so many epsilons above 0 each: to foretell how long they take.
+pub fn plots_of(epsilons: &[usize], defences: usize, certificates: usize) -> usize {
+    // What sets defences side by side wants two of them.
+    let beside = if defences > 1 { 3 } else { 0 };
+    let of_norm = |&epsilons: &usize| beside * epsilons + 1 + defences + heatmap::SHOWN.min(epsilons);
+    epsilons.iter().map(of_norm).sum::<usize>() + certificates.min(defences * epsilons.len()) + 3
+}
+
+/// Seconds that a plot takes to write as SVG and as PNG, measured on one that is as full as they are.
+///
+/// # Errors
+/// None that a run's own plots would not have.
+pub fn seconds_a_plot() -> Result<f64> {
+    let mut picture = Picture::new("a plot", axes::WIDTH);
+    picture.height = 0.7 * axes::WIDTH;
+    for line in 0..40 {
+        let y = picture.height * f64::from(line) / 40.0;
+        picture.text((8.0, y), "accuracy under attack", picture::Type::plain(12.0));
+        picture.shapes.push(picture::Shape::Line { points: vec![(0.0, y), (axes::WIDTH, y)], colour: palette::INK, width: 1.0 });
+    }
+    let began = std::time::Instant::now();
+    render::svg(&picture)?;
+    render::png(&picture)?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
 fn plots(view: &View, exhibits: &[gallery::Exhibit], training: &[TrainingCurve]) -> Vec<Plot> {
     let mut plots = Vec::new();
     let mut add_at = |section, at, stem: String, picture: Option<Picture>| {

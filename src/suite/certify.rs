@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::resolved::Resolved;
 use super::run::Run;
 use super::schedule::check_interrupt;
 use super::{CertificateSpec, DefenceSpec, Suite};
 use crate::attack;
-use crate::certify::{self, Certificate, Example, Setting, Subject, smoothing};
+use crate::certify::{self, Certificate, Certifier, Example, Setting, Subject, smoothing};
 use crate::defence::Prepared;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::SeriesKey;
@@ -100,13 +102,33 @@ fn fact(planned: &Planned) -> String {
     format!("certificate {} of {} under {}", planned.certificate, planned.defence, planned.norm.name())
 }
 
-impl Run<'_> {
+impl Resolved {
     /// The certificate entry of that name.
     pub(super) fn certificate(&self, planned: &Planned) -> &CertificateSpec {
         let named = |spec: &&CertificateSpec| spec.name == planned.certificate;
-        self.resolved.suite.certificates.iter().find(named).expect("what is planned comes from an entry")
+        self.suite.certificates.iter().find(named).expect("what is planned comes from an entry")
     }
 
+    /// The certifier of a defence on a device.
+    pub(super) fn certifier(
+        &self,
+        spec: &DefenceSpec,
+        prepared: &Prepared,
+        planned: &Planned,
+        device: &Device,
+        slots: usize,
+    ) -> Result<Box<dyn Certifier>> {
+        let options = &self.certificate(planned).options;
+        let classifier = prepared.on(device);
+        let (graph, weights) = (classifier.network.graph().clone(), classifier.network.weights());
+        let subject = Subject { graph: &graph, weights: &weights, stack: &spec.stack };
+        let key = attack::random_key(self.suite.seed, &planned.kind, planned.norm, options);
+        let setting = Setting { base: Oracle::new(classifier, device.clone()), slots, key };
+        (certify::certifier(&planned.kind)?.build)(&subject, options, &setting)
+    }
+}
+
+impl Run<'_> {
     /// Certifies what is left of a defence's examples.
     pub(super) fn certify(&self, spec: &DefenceSpec, prepared: &Prepared) -> Result<()> {
         for planned in self.resolved.certificates.iter().filter(|planned| planned.defence == spec.name) {
@@ -124,18 +146,8 @@ impl Run<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        let certificate = self.certificate(planned);
         let station = &self.stations[0];
-        let device = &station.handle.device;
-        let classifier = prepared.on(device);
-        let (graph, weights) = (classifier.network.graph().clone(), classifier.network.weights());
-        let subject = Subject { graph: &graph, weights: &weights, stack: &spec.stack };
-        let setting = Setting {
-            base: Oracle::new(classifier.clone(), device.clone()),
-            slots: station.info.slots,
-            key: attack::random_key(self.resolved.suite.seed, &planned.kind, planned.norm, &certificate.options),
-        };
-        let certifier = (certify::certifier(&planned.kind)?.build)(&subject, &certificate.options, &setting)?;
+        let certifier = self.resolved.certifier(spec, prepared, planned, &station.handle.device, station.info.slots)?;
         let epsilons = &self.resolved.threat(&key).epsilons;
         let (mut began, mut kept) = (Instant::now(), Instant::now());
         for positions in left.chunks(certifier.at_once()) {

@@ -161,7 +161,7 @@ impl Run<'_> {
     fn certified(&self, spec: &DefenceSpec) -> Result<Vec<Certified>> {
         let of_defence = self.resolved.certificates.iter().filter(|planned| planned.defence == spec.name);
         let certified = |planned: &certify::Planned| {
-            let alpha = self.certificate(planned).options.number("alpha");
+            let alpha = self.resolved.certificate(planned).options.number("alpha");
             let trust = if planned.apart { Trust::Another } else { alpha.map_or(Trust::Certain, Trust::But) };
             let name = planned.certificate.clone();
             Ok(Certified { name, norm: planned.norm, trust, certificates: certify::of(self.store, planned)?.certificates })

@@ -318,14 +318,14 @@ impl Run<'_> {
 }
 
 /// A defence with its weights: one network, or an ensemble's.
-struct Made {
-    members: Vec<Prepared>,
-    combine: Combine,
-    thresholds: Thresholds,
+pub(super) struct Made {
+    pub(super) members: Vec<Prepared>,
+    pub(super) combine: Combine,
+    pub(super) thresholds: Thresholds,
 }
 
 impl Made {
-    fn on(&self, device: &burn::tensor::Device) -> Base {
+    pub(super) fn on(&self, device: &burn::tensor::Device) -> Base {
         Base { members: self.members.iter().map(|member| member.on(device)).collect(), combine: self.combine }
     }
 
@@ -340,7 +340,7 @@ impl Made {
 }
 
 /// A defence on a station's device.
-fn on(spec: &super::DefenceSpec, prepared: &Made, station: &Station) -> Oracle {
+pub(super) fn on(spec: &super::DefenceSpec, prepared: &Made, station: &Station) -> Oracle {
     let device = &station.handle.device;
     let stack = prepared.thresholds.set(defence::stack(&spec.stack, spec.adaptive));
     let oracle = Oracle::of(prepared.on(device), device.clone()).behind(stack.into());

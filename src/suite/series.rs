@@ -1,13 +1,13 @@
 //! One series of a run: a first look, the attack, the audit of what was inferred.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::run::Run;
-use super::schedule::{self, Series, Sink, Worker};
-use crate::attack::{self, ATTACKS, Attack, Goal, Setting};
-use crate::engine::chain::{Chain, Walk};
+use super::schedule::{Sink, Worker};
+use super::search::{Collected, Search, parts, walk};
+use crate::attack;
+use crate::engine::chain::Walk;
 use crate::engine::clean::CleanDecision;
 use crate::evaluate::audit;
 use crate::evaluate::cost::Cost;
@@ -15,7 +15,6 @@ use crate::evaluate::record::{Audited, ExampleOutcomes, Outcome, SeriesKey, Sett
 use crate::evaluate::results::DeviceInfo;
 use crate::kernel::random::philox;
 use crate::store::{KeptPoint, device_kind};
-use crate::threat::Sweep;
 use crate::{Error, Result};
 
 /// How many examples of a series the gallery shows.
@@ -28,8 +27,11 @@ const AUDITED_LEAST: usize = 50;
 /// A word of the random counter that no row uses: restarts stay far below it.
 const AUDIT_STREAM: u32 = u32::MAX - 1;
 
-/// With fewer epsilons a first look costs more than it saves.
-const LOOK_FROM: usize = 4;
+/// How many of so many inferred survivals are run after all.
+pub(super) fn audited(inferred: usize) -> usize {
+    let share = (AUDITED_SHARE * inferred as f64).ceil() as usize;
+    share.max(AUDITED_LEAST).min(inferred)
+}
 
 /// Runs what is left of a series.
 ///
@@ -39,19 +41,16 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
     let data = &run.resolved.data;
     let threat = run.resolved.threat(key);
     let spec = run.resolved.attack(key);
-    let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
-    let setting = Setting { norm: key.norm, classes: data.classes, shape: data.shape };
-    let parts = (row.build)(&spec.options, &setting);
+    let parts = parts(spec, key.norm, data);
     let random = attack::random_key(run.resolved.suite.seed, &spec.kind, key.norm, &spec.options);
     let right: Vec<usize> = (0..data.len()).filter(|&at| clean[at].is_right(data.labels[at])).collect();
     let shown: BTreeSet<usize> = right.iter().copied().take(SHOWN).collect();
-    let exhaustive = run.store.is_exhaustive(key)?;
-    let descending = threat.sweep == Sweep::Descending && !parts.iter().any(|part| part.runs_every_epsilon()) && !exhaustive;
-    let walk = if descending { Walk::Descending } else { Walk::Each };
+    let walk = if run.store.is_exhaustive(key)? { Walk::Each } else { walk(&parts, threat) };
     let keep = run.store.keeps_examples()?;
-    let job = Job { run, key, keep, parts: &parts, random, clean, shown: &shown, epsilons: &threat.epsilons };
+    let search = Search { key, parts: &parts, random, data, clean, epsilons: &threat.epsilons, shown: &shown };
+    let job = Job { run, keep, search };
     job.attack_all(workers, &right, walk)?;
-    if !descending || run.store.audits(key)?.is_some() {
+    if walk == Walk::Each || run.store.audits(key)?.is_some() {
         return Ok(());
     }
     let (audits, cost) = job.audit(workers)?;
@@ -72,136 +71,88 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
     Ok(())
 }
 
-/// What a first look at an example came to.
-struct Look {
-    epsilon: usize,
-    forwards: u32,
-    backwards: u32,
-}
-
 /// One series under way.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     run: &'a Run<'a>,
-    key: &'a SeriesKey,
     /// Whether every point that broke is kept.
     keep: bool,
-    parts: &'a [Box<dyn Attack>],
-    random: [u32; 2],
-    clean: &'a [CleanDecision],
-    shown: &'a BTreeSet<usize>,
-    epsilons: &'a [f64],
+    search: Search<'a>,
 }
 
 impl Job<'_> {
-    fn chain(&self, position: usize, walk: Walk, epsilons: &[f64]) -> Chain {
-        let data = &self.run.resolved.data;
-        let (example, label) = (data.ids[position], data.labels[position]);
-        let attempts = self.parts.iter().map(|part| part.attempts()).sum();
-        let mut chain = Chain::new(position, example, label, walk, attempts, epsilons);
-        let logits = &self.clean[position].logits;
-        if let Goal::Targeted(target) = self.parts[0].goal() {
-            chain.target = target.pick(label, logits, self.random, example);
-        }
-        let ranks = self.parts.iter().map(|part| part.ranks()).max().unwrap_or(0);
-        chain.ranks = attack::largest_others(label, logits, ranks as usize);
-        chain
-    }
-
     /// Attacks what is left of the rightly classified examples.
     fn attack_all(&self, workers: &[Worker], right: &[usize], walk: Walk) -> Result<()> {
-        let store = self.run.store;
+        let (store, search) = (self.run.store, &self.search);
         let mut finished = BTreeSet::new();
         for kind in store.devices()?.iter().map(device_kind) {
-            finished.extend(store.finished_examples(self.key, &kind)?);
+            finished.extend(store.finished_examples(search.key, &kind)?);
         }
         self.settle_misclassified(workers[0].info, &finished)?;
-        let left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&self.run.resolved.data.ids[at])).collect();
+        let left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&search.data.ids[at])).collect();
         let done = AtomicUsize::new(right.len() - left.len());
         let sink = ToStore { job: self, done: &done, total: right.len() };
-        self.run.observer.series(self.key, right.len() - left.len(), right.len());
+        self.run.observer.series(search.key, right.len() - left.len(), right.len());
         if left.is_empty() {
             return Ok(());
         }
-        let (looks, looking) = if walk == Walk::Descending { self.look(workers, &left)? } else { Default::default() };
+        let (looks, looking) = search.look(workers, &left, walk)?;
         let chain = |position: usize| {
-            let chain = self.chain(position, walk, self.epsilons);
-            match looks.get(&chain.example) {
-                Some(look) => chain.begin_at(look.epsilon, look.forwards, look.backwards),
-                None => chain,
-            }
+            let chain = search.chain(position, walk, search.epsilons);
+            let Some(look) = looks.get(&chain.example) else { return chain };
+            let [forwards, backwards] = look.passes();
+            chain.begin_at(look.epsilon, forwards, backwards)
         };
-        let mut cost = self.schedule(self.parts, workers, &left, &chain, &sink)?;
+        let mut cost = search.run(workers, &left, &chain, &sink)?;
         cost += looking;
-        tracing::info!(defence = %self.key.defence, attack = %self.key.attack, norm = self.key.norm.name(), seconds = cost.seconds, "series ended");
+        tracing::info!(defence = %search.key.defence, attack = %search.key.attack, norm = search.key.norm.name(), seconds = cost.seconds, "series ended");
         // The rows are there already; this books what the devices did.
-        store.commit_chunk(self.key, workers[0].info, &[], &cost)
-    }
-
-    /// A cheap attack's first look at where each example breaks, by example. An example that it does not break begins at the largest epsilon.
-    fn look(&self, workers: &[Worker], positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
-        let Some(scout) = self.parts[0].scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
-        let found = Collected::default();
-        let looking = Job { parts: &[scout], ..*self };
-        let chain = |position| looking.chain(position, Walk::Bisect, self.epsilons);
-        let cost = self.schedule(looking.parts, workers, positions, &chain, &found)?;
-        let look = |outcomes: ExampleOutcomes| {
-            let sum = |of: fn(&Outcome) -> u32| outcomes.outcomes.iter().map(of).sum();
-            let first = outcomes.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
-            let look = Look {
-                epsilon: first.unwrap_or(self.epsilons.len() - 1),
-                forwards: sum(|outcome| outcome.forwards),
-                backwards: sum(|outcome| outcome.backwards),
-            };
-            (outcomes.example, look)
-        };
-        Ok((found.take().into_iter().map(look).collect(), cost))
+        store.commit_chunk(search.key, workers[0].info, &[], &cost)
     }
 
     /// Writes down the examples that need no attack: the clean decision on them is wrong already.
     fn settle_misclassified(&self, device: &DeviceInfo, finished: &BTreeSet<u32>) -> Result<()> {
-        let data = &self.run.resolved.data;
+        let Search { key, data, clean, epsilons, .. } = self.search;
         let settled = |at: usize| {
-            let verdict = if self.clean[at].failed { Verdict::Failed } else { Verdict::Broken };
+            let verdict = if clean[at].failed { Verdict::Failed } else { Verdict::Broken };
             let distance = (verdict == Verdict::Broken).then_some(0.0);
             let outcome = Outcome { verdict, settled: Settled::Clean, distance, forwards: 0, backwards: 0 };
-            ExampleOutcomes { example: data.ids[at], outcomes: vec![outcome; self.epsilons.len()] }
+            ExampleOutcomes { example: data.ids[at], outcomes: vec![outcome; epsilons.len()] }
         };
-        let wrong = (0..data.len()).filter(|&at| !self.clean[at].is_right(data.labels[at]));
+        let wrong = (0..data.len()).filter(|&at| !clean[at].is_right(data.labels[at]));
         let new: Vec<ExampleOutcomes> = wrong.filter(|&at| !finished.contains(&data.ids[at])).map(settled).collect();
-        if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(self.key, device, &new, &Cost::default()) }
+        if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(key, device, &new, &Cost::default()) }
     }
 
     /// Runs a seeded share of the inferred survivals after all, in single precision.
     fn audit(&self, workers: &[Worker]) -> Result<(Vec<Audited>, Cost)> {
         let workers: Vec<Worker> = workers.iter().map(Worker::in_full).collect();
-        let ids = &self.run.resolved.data.ids;
-        let position = |example: u32| ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
+        let search = &self.search;
+        let position = |example: u32| search.data.ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
         let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
-        for outcomes in self.run.store.outcomes(self.key)? {
+        for outcomes in self.run.store.outcomes(search.key)? {
             for (epsilon, outcome) in outcomes.outcomes.iter().enumerate() {
                 if outcome.settled == Settled::Inferred {
-                    let draw = philox([outcomes.example, epsilon as u32, AUDIT_STREAM, 0], self.random)[0];
+                    let draw = philox([outcomes.example, epsilon as u32, AUDIT_STREAM, 0], search.random)[0];
                     inferred.push((draw, outcomes.example, epsilon));
                 }
             }
         }
         inferred.sort_unstable();
-        let share = (AUDITED_SHARE * inferred.len() as f64).ceil() as usize;
-        inferred.truncate(share.max(AUDITED_LEAST));
+        inferred.truncate(audited(inferred.len()));
         let mut audits = Vec::with_capacity(inferred.len());
         let mut cost = Cost::default();
         // An example may be drawn at several epsilons; a round holds each example once.
-        for index in 0..self.epsilons.len() {
+        for index in 0..search.epsilons.len() {
             let round: Vec<usize> =
                 inferred.iter().filter(|(_, _, epsilon)| *epsilon == index).map(|(_, example, _)| position(*example)).collect();
             if round.is_empty() {
                 continue;
             }
-            let epsilon = self.epsilons[index];
+            let epsilon = search.epsilons[index];
             let found = Collected::default();
-            let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
-            cost += self.schedule(self.parts, &workers, &round, &chain, &found)?;
+            let chain = |position| search.chain(position, Walk::Each, &[epsilon]);
+            cost += search.run(&workers, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -209,25 +160,6 @@ impl Job<'_> {
         }
         audits.sort_by(|a, b| (a.example, a.epsilon).partial_cmp(&(b.example, b.epsilon)).expect("epsilons are numbers"));
         Ok((audits, cost))
-    }
-
-    fn schedule(
-        &self,
-        parts: &[Box<dyn Attack>],
-        workers: &[Worker],
-        positions: &[usize],
-        chain: &(dyn Fn(usize) -> Chain + Sync),
-        sink: &dyn Sink,
-    ) -> Result<Cost> {
-        let series = Series {
-            key: self.key,
-            parts,
-            random: self.random,
-            data: &self.run.resolved.data,
-            chain,
-            shown: &|position| self.shown.contains(&position),
-        };
-        schedule::run(&series, workers, positions, sink)
     }
 }
 
@@ -244,7 +176,7 @@ impl Sink for ToStore<'_> {
     }
 
     fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen], kept: &[KeptPoint]) -> Result<()> {
-        let Job { run, key, keep, .. } = self.job;
+        let Job { run, keep, search: Search { key, .. } } = self.job;
         if *keep {
             let ids: Vec<u32> = outcomes.iter().map(|outcomes| outcomes.example).collect();
             run.store.put_kept(key, &ids, kept)?;
@@ -259,22 +191,5 @@ impl Sink for ToStore<'_> {
     fn lost(&self, device: &DeviceInfo, error: &Error) {
         tracing::error!(device = %device.name, %error, "device stopped");
         self.job.run.observer.note(&format!("{} stopped: {error}. Its rows go to the other devices.", device.name));
-    }
-}
-
-/// Keeps outcomes in memory.
-#[derive(Default)]
-struct Collected(Mutex<Vec<ExampleOutcomes>>);
-
-impl Collected {
-    fn take(self) -> Vec<ExampleOutcomes> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sink for Collected {
-    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint]) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(outcomes);
-        Ok(())
     }
 }
