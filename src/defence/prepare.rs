@@ -54,9 +54,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>, device: &Device) -> Result<Self> {
+    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>) -> Result<Self> {
         let weights = Weights::of(&classifier.network);
-        let frozen = classifier.frozen(device)?;
+        // On the host, so that it outlives a device that is lost; its plan is compiled where one is wanted.
+        let frozen = Classifier { network: classifier.network.frozen(&Device::flex())?, plan: None, ..classifier.clone() };
         Ok(Self { classifier, weights, history, trained, seconds, frozen, plan: OnceLock::new() })
     }
 
@@ -86,7 +87,7 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
     let Some(method) = &spec.train else {
-        return Prepared::new(start, Vec::new(), false, None, workshop.device);
+        return Prepared::new(start, Vec::new(), false, None);
     };
     let trainer = trainer(method)?;
     let data = workshop.data.ok_or_else(|| {
@@ -97,7 +98,7 @@ pub fn prepare(
         let (classifier, about) = put(start, &kept, workshop)?;
         let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let seconds = about.get("seconds").and_then(|text| text.parse().ok());
-        return Prepared::new(classifier, history, false, seconds, workshop.device);
+        return Prepared::new(classifier, history, false, seconds);
     }
     let trainee = Trainee {
         name: &spec.name,
@@ -116,7 +117,7 @@ pub fn prepare(
     let started = Instant::now();
     let (classifier, history) = train_kept(&trainee, Some(&part), progress)?;
     let seconds = started.elapsed().as_secs_f64();
-    let prepared = Prepared::new(classifier, history, true, Some(seconds), workshop.device)?;
+    let prepared = Prepared::new(classifier, history, true, Some(seconds))?;
     if !prepared.weights.is_finite() {
         let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, prepared.history.len());
         return Err(Error::data(message).help("lower `learning_rate`"));

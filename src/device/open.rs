@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 use burn_wgpu::WgpuSetup;
@@ -25,14 +26,18 @@ pub struct Handle {
     pub memory: Option<u64>,
     /// The wgpu objects that Burn runs on, for hand-written pipelines; `None` on the processor.
     pub setup: Option<WgpuSetup>,
+    /// Whether an allocation was refused, outside of a probe.
+    exhausted: Arc<AtomicBool>,
 }
+
+/// The cards that are open, by their index.
+static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
 
 /// Opens a device; a second call for the same one returns the same device.
 ///
 /// # Errors
 /// An index that is not in the list, and every refusal of the driver or of Burn, with the list of adapters and a way out.
 pub fn open(choice: Choice) -> Result<Handle> {
-    static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
     let index = match choice {
         Choice::Cpu => return Ok(processor_handle()),
         Choice::Gpu(index) => index,
@@ -42,13 +47,41 @@ pub fn open(choice: Choice) -> Result<Handle> {
     if let Some(handle) = open.get(&index) {
         return Ok(handle.clone());
     }
+    let handle = another(index)?;
+    open.insert(index, handle.clone());
+    Ok(handle)
+}
+
+/// A logical device on an adapter beside those that there may be.
+///
+/// # Errors
+/// As [`open`].
+pub fn another(index: usize) -> Result<Handle> {
     let adapters = &found().list;
     let Some(adapter) = adapters.iter().find(|adapter| adapter.index == Some(index)) else { return Err(missing(index, adapters)) };
-    let handle = match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
-        Ok(Ok(handle)) => handle,
-        Ok(Err(reason)) => return Err(refused(adapter, &reason)),
-        Err(panic) => return Err(refused(adapter, panic_message(&*panic))),
-    };
+    match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
+        Ok(Ok(handle)) => Ok(handle),
+        Ok(Err(reason)) => Err(refused(adapter, &reason)),
+        Err(panic) => Err(refused(adapter, panic_message(&*panic))),
+    }
+}
+
+/// Retires a card's logical device, with all that lies in its memory, and opens another one on the same card, which [`open`] gives from now
+/// on. The processor is never retired.
+///
+/// # Errors
+/// As [`open`].
+pub fn reopen(handle: &Handle) -> Result<Handle> {
+    let Some(setup) = &handle.setup else { return Ok(handle.clone()) };
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = open.get_or_insert_default();
+    let index = open.iter().find(|(_, open)| open.device == handle.device).map(|(&index, _)| index);
+    let index = index.ok_or_else(|| Error::device(format!("{} was retired before", handle.info.name)))?;
+    // Burn keeps its side of a device for good, pools included: only the driver can give the memory back.
+    setup.device.destroy();
+    let _ = setup.device.poll(wgpu::PollType::Poll);
+    open.remove(&index);
+    let handle = another(index)?;
     open.insert(index, handle.clone());
     Ok(handle)
 }
@@ -62,7 +95,7 @@ fn processor_handle() -> Handle {
         precision: "f32".into(),
         slots: 0,
     };
-    Handle { device: Device::flex(), info, memory: None, setup: None }
+    Handle { device: Device::flex(), info, memory: None, setup: None, exhausted: Arc::default() }
 }
 
 fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
@@ -92,7 +125,8 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
         slots: 0,
     };
     let memory = listed.memory.filter(|_| listed.kind != Kind::Software);
-    Ok(Handle { device, info, memory, setup: Some(setup) })
+    let exhausted = watch(&setup.device);
+    Ok(Handle { device, info, memory, setup: Some(setup), exhausted })
 }
 
 /// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed
@@ -116,6 +150,31 @@ fn refused(adapter: &Adapter, reason: &str) -> Error {
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("its driver panicked")
+}
+
+/// Notes an allocation that the driver refuses. Burn's own handler, which this one replaces, panics as well: nothing that follows on the
+/// device can be trusted.
+fn watch(device: &wgpu::Device) -> Arc<AtomicBool> {
+    let exhausted = Arc::new(AtomicBool::new(false));
+    let seen = exhausted.clone();
+    device.on_uncaptured_error(Arc::new(move |error| {
+        if matches!(error, wgpu::Error::OutOfMemory { .. }) {
+            seen.store(true, Ordering::Relaxed);
+        }
+        panic!("wgpu error: {error}");
+    }));
+    exhausted
+}
+
+/// What wgpu and cubecl say when memory is exhausted: an allocation refused, a device lost to it, a buffer larger than the device takes.
+const EXHAUSTED: [&str; 5] =
+    ["Out of Memory", "Not enough memory left", "out of device memory", "can't allocate buffer", "Can't allocate"];
+
+/// Whether a card failed for want of memory, as far as its driver, wgpu or Burn say so. The processor's memory cannot be exhausted this
+/// way: where the system has none left, it ends the process.
+pub fn is_exhausted(handle: &Handle, error: &Error) -> bool {
+    let said = || error.all().iter().any(|error| EXHAUSTED.iter().any(|words| error.message().contains(words)));
+    handle.setup.is_some() && (handle.exhausted.load(Ordering::Relaxed) || said())
 }
 
 /// Whether the device is lost for good, so that the process cannot use it again: the driver was reset, or the card went away.

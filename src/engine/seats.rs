@@ -78,6 +78,9 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// Goes on by a look at the flags, another part or a judgement. False where every chain is settled.
     pub(super) fn turn(&mut self) -> Result<bool> {
+        if self.feed.is_over() {
+            return Ok(false);
+        }
         self.admit()?;
         if self.seats.iter().any(Option::is_some) {
             let sound = (0..self.drive.cadence).all(|_| self.step());
@@ -143,6 +146,7 @@ impl<'a, 'f> Seats<'a, 'f> {
                 self.exhausted = true;
                 return Ok(None);
             };
+            self.exhausted = false;
             let number = self.taken;
             self.taken += 1;
             self.active.insert(number, Active { chain, pending: 0 });

@@ -125,7 +125,7 @@ impl Run<'_> {
             return Ok(());
         }
         let certificate = self.certificate(planned);
-        let station = &self.stations[0];
+        let station = self.stations.first()?;
         let device = &station.handle.device;
         let classifier = prepared.on(device);
         let (graph, weights) = (classifier.network.graph().clone(), classifier.network.weights());

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::crew::Crew;
 use super::run::Run;
-use super::schedule::{self, Series, Sink, Worker};
+use super::schedule::{self, Series, Sink};
 use crate::attack::{self, ATTACKS, Attack, Goal, Setting};
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::clean::CleanDecision;
@@ -35,7 +36,7 @@ const LOOK_FROM: usize = 4;
 ///
 /// # Errors
 /// A device or a store that fails; a user's interrupt.
-pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[CleanDecision]) -> Result<()> {
+pub(super) fn run(run: &Run, key: &SeriesKey, crew: &Crew, clean: &[CleanDecision]) -> Result<()> {
     let data = &run.resolved.data;
     let threat = run.resolved.threat(key);
     let spec = run.resolved.attack(key);
@@ -50,11 +51,11 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
     let walk = if descending { Walk::Descending } else { Walk::Each };
     let keep = run.store.keeps_examples()?;
     let job = Job { run, key, keep, parts: &parts, random, clean, shown: &shown, epsilons: &threat.epsilons };
-    job.attack_all(workers, &right, walk)?;
+    job.attack_all(crew, &right, walk)?;
     if !descending || run.store.audits(key)?.is_some() {
         return Ok(());
     }
-    let (audits, cost) = job.audit(workers)?;
+    let (audits, cost) = job.audit(crew)?;
     run.store.commit_audit(key, &audits, &cost)?;
     let found = audit::summary(&audits);
     if audit::needs_exhaustive(found.errors, found.audited) {
@@ -67,7 +68,7 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
             found.audited
         ));
         run.store.clear_series(key)?;
-        job.attack_all(workers, &right, Walk::Each)?;
+        job.attack_all(crew, &right, Walk::Each)?;
     }
     Ok(())
 }
@@ -109,21 +110,23 @@ impl Job<'_> {
     }
 
     /// Attacks what is left of the rightly classified examples.
-    fn attack_all(&self, workers: &[Worker], right: &[usize], walk: Walk) -> Result<()> {
+    fn attack_all(&self, crew: &Crew, right: &[usize], walk: Walk) -> Result<()> {
         let store = self.run.store;
         let mut finished = BTreeSet::new();
         for kind in store.devices()?.iter().map(device_kind) {
             finished.extend(store.finished_examples(self.key, &kind)?);
         }
-        self.settle_misclassified(workers[0].info, &finished)?;
-        let left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&self.run.resolved.data.ids[at])).collect();
+        let device = crew.first()?;
+        self.settle_misclassified(&device, &finished)?;
+        let mut left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&self.run.resolved.data.ids[at])).collect();
+        self.surest_first(&mut left);
         let done = AtomicUsize::new(right.len() - left.len());
         let sink = ToStore { job: self, done: &done, total: right.len() };
         self.run.observer.series(self.key, right.len() - left.len(), right.len());
         if left.is_empty() {
             return Ok(());
         }
-        let (looks, looking) = if walk == Walk::Descending { self.look(workers, &left)? } else { Default::default() };
+        let (looks, looking) = if walk == Walk::Descending { self.look(crew, &left)? } else { Default::default() };
         let chain = |position: usize| {
             let chain = self.chain(position, walk, self.epsilons);
             match looks.get(&chain.example) {
@@ -131,20 +134,30 @@ impl Job<'_> {
                 None => chain,
             }
         };
-        let mut cost = self.schedule(self.parts, workers, &left, &chain, &sink)?;
+        let mut cost = self.schedule(self.parts, crew, &left, &chain, &sink)?;
         cost += looking;
         tracing::info!(defence = %self.key.defence, attack = %self.key.attack, norm = self.key.norm.name(), seconds = cost.seconds, "series ended");
         // The rows are there already; this books what the devices did.
-        store.commit_chunk(self.key, workers[0].info, &[], &cost)
+        store.commit_chunk(self.key, &device, &[], &cost)
+    }
+
+    /// Sorts by the clean decision's margin, the largest first: those rows tend to stand, and so to take longest, and are best begun early.
+    fn surest_first(&self, positions: &mut [usize]) {
+        let margin = |at: usize| {
+            let (logits, label) = (&self.clean[at].logits, self.run.resolved.data.labels[at] as usize);
+            let others = logits.iter().enumerate().filter(|&(class, _)| class != label).map(|(_, logit)| *logit);
+            logits[label] - others.fold(f32::NEG_INFINITY, f32::max)
+        };
+        positions.sort_by(|&a, &b| margin(b).total_cmp(&margin(a)).then(a.cmp(&b)));
     }
 
     /// A cheap attack's first look at where each example breaks, by example. An example that it does not break begins at the largest epsilon.
-    fn look(&self, workers: &[Worker], positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
+    fn look(&self, crew: &Crew, positions: &[usize]) -> Result<(BTreeMap<u32, Look>, Cost)> {
         let Some(scout) = self.parts[0].scout().filter(|_| self.epsilons.len() >= LOOK_FROM) else { return Ok(Default::default()) };
         let found = Collected::default();
         let looking = Job { parts: &[scout], ..*self };
         let chain = |position| looking.chain(position, Walk::Bisect, self.epsilons);
-        let cost = self.schedule(looking.parts, workers, positions, &chain, &found)?;
+        let cost = self.schedule(looking.parts, crew, positions, &chain, &found)?;
         let look = |outcomes: ExampleOutcomes| {
             let sum = |of: fn(&Outcome) -> u32| outcomes.outcomes.iter().map(of).sum();
             let first = outcomes.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
@@ -173,7 +186,7 @@ impl Job<'_> {
     }
 
     /// Runs a seeded share of the inferred survivals after all.
-    fn audit(&self, workers: &[Worker]) -> Result<(Vec<Audited>, Cost)> {
+    fn audit(&self, crew: &Crew) -> Result<(Vec<Audited>, Cost)> {
         let ids = &self.run.resolved.data.ids;
         let position = |example: u32| ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
         let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
@@ -200,7 +213,7 @@ impl Job<'_> {
             let epsilon = self.epsilons[index];
             let found = Collected::default();
             let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
-            cost += self.schedule(self.parts, workers, &round, &chain, &found)?;
+            cost += self.schedule(self.parts, crew, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -213,7 +226,7 @@ impl Job<'_> {
     fn schedule(
         &self,
         parts: &[Box<dyn Attack>],
-        workers: &[Worker],
+        crew: &Crew,
         positions: &[usize],
         chain: &(dyn Fn(usize) -> Chain + Sync),
         sink: &dyn Sink,
@@ -226,7 +239,8 @@ impl Job<'_> {
             chain,
             shown: &|position| self.shown.contains(&position),
         };
-        schedule::run(&series, workers, positions, sink)
+        let renew = |at: usize, error: &Error| crew.renew(at, error);
+        schedule::run(&series, crew.workers(), positions, sink, &renew)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The devices of a run, open, with the examples on them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use burn::tensor::Tensor;
-
+use super::crew::{self, Stations};
 use super::resolved::Resolved;
 use super::run::RunRequest;
+use crate::data::Dataset;
 use crate::device::{self, Handle};
 use crate::engine::drive;
+use crate::engine::examples::Examples;
 use crate::evaluate::results::DeviceInfo;
 use crate::frozen::Plan;
 use crate::graph::freeze;
@@ -30,17 +32,18 @@ const COPIES_OF_INPUT: u64 = 16;
 const COPIES_OF_ACTIVATION: u64 = 16;
 
 /// An open device with the examples on it.
+#[derive(Clone)]
 pub(super) struct Station {
     pub(super) handle: Handle,
     pub(super) info: DeviceInfo,
-    pub(super) data: Tensor<2>,
+    pub(super) data: Arc<dyn Examples>,
     pub(super) cadence: usize,
     /// Batches that run side by side.
     pub(super) workers: usize,
 }
 
 /// Opens the devices, settles their slots and sends the examples there.
-pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Vec<Station>> {
+pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Stations> {
     let activations = most_activations(resolved)?;
     let mut stations = Vec::with_capacity(choices.len());
     for &choice in choices {
@@ -66,13 +69,25 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
             return Err(Error::input(message).help("allow more with --memory, or attack fewer examples with --limit"));
         };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
-        let data = drive::send(&resolved.data, &handle.device);
+        let data = sent(&resolved.data, &handle);
         let info = DeviceInfo { slots, ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
         stations.push(Station { handle, info, data, cadence, workers });
     }
-    Ok(stations)
+    Ok(Stations::new(stations))
+}
+
+fn sent(data: &Dataset, handle: &Handle) -> Arc<dyn Examples> {
+    Arc::new(drive::send(data, &handle.device))
+}
+
+impl Station {
+    /// The same on a device that was opened anew, with so many slots.
+    pub(super) fn anew(&self, handle: &Handle, slots: usize, data: &Dataset) -> Self {
+        let info = DeviceInfo { slots, ..self.info.clone() };
+        Self { data: sent(data, handle), handle: handle.clone(), info, ..self.clone() }
+    }
 }
 
 /// Batches that the processor runs side by side: one a core, as many as memory holds and as the examples fill. Burn's CPU kernels leave
@@ -83,12 +98,13 @@ fn cpu_workers(held: u64, filled: usize) -> usize {
 }
 
 /// Results are reused only where the kind of device is the same, unless the user says otherwise.
-pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[Station], done: bool) -> Result<()> {
+pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Stations, done: bool) -> Result<()> {
     if request.mix_devices {
         return Ok(());
     }
-    let here: BTreeSet<String> = stations.iter().map(|station| device_kind(&station.info)).collect();
-    let foreign: Vec<String> = store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind)).collect();
+    let here: BTreeSet<String> = stations.all().iter().map(|station| device_kind(&station.info)).collect();
+    let earlier = crew::earlier_kinds(store, stations)?;
+    let foreign: Vec<String> = store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind) && !earlier.contains(kind)).collect();
     if foreign.is_empty() {
         return Ok(());
     }
