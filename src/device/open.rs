@@ -167,8 +167,7 @@ fn watch(device: &wgpu::Device) -> Arc<AtomicBool> {
 }
 
 /// What wgpu and cubecl say when memory is exhausted: an allocation refused, a device lost to it, a buffer larger than the device takes.
-const EXHAUSTED: [&str; 5] =
-    ["Out of Memory", "Not enough memory left", "out of device memory", "can't allocate buffer", "Can't allocate"];
+const EXHAUSTED: [&str; 5] = ["Out of Memory", "Not enough memory left", "out of device memory", "can't allocate buffer", "Can't allocate"];
 
 /// Whether a card failed for want of memory, as far as its driver, wgpu or Burn say so. The processor's memory cannot be exhausted this
 /// way: where the system has none left, it ends the process.

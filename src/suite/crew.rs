@@ -119,7 +119,8 @@ fn base(info: &DeviceInfo) -> String {
 }
 
 fn slots(store: &Store) -> Result<Slots> {
-    let damaged = |error| Error::store(format!("the slot counts of the run cannot be read: {error}")).help("run the suite again with --fresh");
+    let damaged =
+        |error| Error::store(format!("the slot counts of the run cannot be read: {error}")).help("run the suite again with --fresh");
     store.fact(SLOTS)?.map_or(Ok(Slots::new()), |text| serde_json::from_str(&text).map_err(damaged))
 }
 

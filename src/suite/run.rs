@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::checks::{self, extend, keep_layout};
-use super::resolved::{Resolved, resolve};
 use super::crew::{Crew, Stations};
+use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker, caught};
 use super::series;
 use super::speed;
@@ -17,10 +17,10 @@ use crate::device;
 use crate::engine::base::{Base, Combine};
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
+use crate::error::Kind;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DefenceInfo;
 use crate::model::source::Design;
-use crate::error::Kind;
 use crate::store::{DefenceRecord, Mode, Store, device_kind};
 use crate::{Error, Result};
 

@@ -8,7 +8,7 @@
 //! - A device takes nothing that it would end after the others could have ended everything.
 //! - Where nothing is left and a device holds rows that an idle one would end in half the time, they are taken back and run again.
 //!
-//! Speeds are measured as rows end: seconds from being taken to being ended, by propagations.
+//! Speeds are measured as rows end: seconds from being taken to being ended by propagations, of the row that waited least.
 
 /// Examples that are handed out, and committed, together, at most.
 pub const CHUNK: usize = 32;
@@ -39,10 +39,8 @@ struct Device {
     held: usize,
     gone: bool,
     relieved: bool,
-    /// Propagations of the rows that it ended.
-    work: f64,
-    /// Their seconds, each from being taken to being ended, summed.
-    seconds: f64,
+    /// Seconds that a propagation takes a row, of the row that waited least; infinite before one ended.
+    pace: f64,
     /// When it last took something.
     taken: f64,
 }
@@ -60,7 +58,8 @@ pub struct Shares {
 impl Shares {
     /// So many examples for devices with so many slots each.
     pub fn new(examples: usize, slots: &[usize]) -> Self {
-        let device = |&slots: &usize| Device { slots: slots.max(1), held: 0, gone: false, relieved: false, work: 0.0, seconds: 0.0, taken: 0.0 };
+        let device =
+            |&slots: &usize| Device { slots: slots.max(1), held: 0, gone: false, relieved: false, pace: f64::INFINITY, taken: 0.0 };
         Self { left: examples, devices: slots.iter().map(device).collect(), ended: 0, work: 0.0, longest: 0.0 }
     }
 
@@ -77,7 +76,8 @@ impl Shares {
         if self.declines(device) || self.devices[device].relieved && self.present().any(|at| !self.devices[at].relieved) {
             return Grant::Wait;
         }
-        let speeds: f64 = self.present().filter(|&at| at == device || !self.devices[at].relieved && !self.declines(at)).map(|at| self.speed(at)).sum();
+        let speeds: f64 =
+            self.present().filter(|&at| at == device || !self.devices[at].relieved && !self.declines(at)).map(|at| self.speed(at)).sum();
         let part = self.speed(device) / speeds;
         let share = ((self.left + held) as f64 * part).ceil() as usize;
         let Some(room @ 1..) = share.checked_sub(self.devices[device].held) else { return Grant::Wait };
@@ -97,8 +97,7 @@ impl Shares {
         self.longest = self.longest.max(work);
         let device = &mut self.devices[device];
         device.held = device.held.saturating_sub(1);
-        device.work += work;
-        device.seconds += seconds;
+        device.pace = device.pace.min(seconds / work).max(f64::MIN_POSITIVE);
     }
 
     /// `device` takes no more, and of what it took so many examples come back.
@@ -132,8 +131,7 @@ impl Shares {
 
     /// Seconds that a propagation of one row takes on a device; unknown before a row ended there.
     fn pace(&self, device: usize) -> Option<f64> {
-        let device = &self.devices[device];
-        (device.work > 0.0).then(|| (device.seconds / device.work).max(f64::MIN_POSITIVE))
+        Some(self.devices[device].pace).filter(|pace| pace.is_finite())
     }
 
     /// Propagations a second with all slots full; of a device that has ended nothing, as if it were like the others.
@@ -145,13 +143,19 @@ impl Shares {
         self.devices[device].slots as f64 / self.pace(device).unwrap_or_else(known)
     }
 
+    /// Propagations of a row, as far as rows ended.
+    fn mean(&self) -> f64 {
+        self.work / self.ended.max(1) as f64
+    }
+
     /// Whether a row of `device` would end after the others had ended all that is left.
     fn declines(&self, device: usize) -> bool {
         let Some(own) = self.pace(device) else { return false };
         let others = || self.present().filter(|&at| at != device);
         let Some(fastest) = others().filter_map(|at| self.pace(at)).min_by(f64::total_cmp) else { return false };
         let speed: f64 = others().map(|at| self.speed(at)).sum();
-        let drained = self.left as f64 * self.work / self.ended as f64 / speed;
+        let held: usize = others().map(|at| self.devices[at].held).sum();
+        let drained = (self.left + held) as f64 * self.mean() / speed;
         own * self.longest > drained + fastest * self.longest
     }
 
@@ -160,8 +164,9 @@ impl Shares {
         let own = self.pace(device)? * self.longest;
         let left = |at: usize| {
             let age = now - self.devices[at].taken;
+            let whole = |pace: f64| (pace * self.longest).max(self.devices[at].held as f64 * self.mean() / self.speed(at));
             // What has ended nothing yet is given as long again as it has had.
-            self.pace(at).map_or(age, |pace| pace * self.longest - age)
+            self.pace(at).map_or(age, |pace| whole(pace) - age)
         };
         let redone = |at: usize| own * self.devices[at].held.div_ceil(self.devices[device].slots) as f64;
         let holds = |&at: &usize| at != device && self.devices[at].held > 0;

@@ -104,7 +104,8 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Sta
     }
     let here: BTreeSet<String> = stations.all().iter().map(|station| device_kind(&station.info)).collect();
     let earlier = crew::earlier_kinds(store, stations)?;
-    let foreign: Vec<String> = store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind) && !earlier.contains(kind)).collect();
+    let foreign: Vec<String> =
+        store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind) && !earlier.contains(kind)).collect();
     if foreign.is_empty() {
         return Ok(());
     }

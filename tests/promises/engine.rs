@@ -1,7 +1,7 @@
 //! The engine: what becomes of a row does not depend on slots beside it, on order or on cadence; sweeps agree; a NaN fails its own row.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gauntlet::attack::{ATTACKS, Setting};
@@ -336,12 +336,18 @@ fn scheduled(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap
     let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
     let info = gauntlet::device::open(Choice::Cpu).unwrap().info;
     let info = DeviceInfo { slots: 8, ..info };
-    let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, surrogate: None, data, cadence: 1 };
+    let worker = |data: &Tensor<2>| Worker {
+        info: info.clone(),
+        oracle: small_cnn(&Device::flex()).0,
+        surrogate: None,
+        data: Arc::new(data.clone()),
+        cadence: 1,
+    };
     let workers: Vec<Worker> = pixels.iter().map(worker).collect();
     let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
     let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| false };
     let kept = Kept::default();
-    schedule::run(&series, &workers, &(0..data.len()).collect::<Vec<_>>(), &kept)?;
+    schedule::run(&series, workers, &(0..data.len()).collect::<Vec<_>>(), &kept, &schedule::no_other)?;
     Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))
 }
 
