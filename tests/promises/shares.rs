@@ -1,5 +1,6 @@
 //! Devices finish together: the scheduler's decisions on a simulated clock, with the costs of AutoAttack's rows.
 
+#[path = "shares/simulated.rs"]
 mod simulated;
 
 use simulated::{Outcome, equal, mixed, rows, run};
