@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 use super::adapter::{Adapter, Kind, found};
 use super::choice::{Choice, missing, way_out};
+use super::memory::parse_size;
 use super::processor;
 
 /// An open device. Clones are the same device.
@@ -29,6 +30,10 @@ pub struct Handle {
     /// Whether an allocation was refused, outside of a probe.
     exhausted: Arc<AtomicBool>,
 }
+
+/// The environment's word on the largest buffer that cards are asked for, as `--memory` is written: for drivers that state more than they
+/// grant. What needs a larger one is memory exhausted.
+pub const LARGEST_BUFFER: &str = "GAUNTLET_LARGEST_BUFFER";
 
 /// The cards that are open, by their index.
 static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
@@ -105,7 +110,7 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
     let descriptor = wgpu::DeviceDescriptor {
         label: None,
         required_features: adapter.features().difference(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
-        required_limits: limits(&adapter),
+        required_limits: limits(&adapter)?,
         // Burn pools its memory itself.
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         trace: wgpu::Trace::Off,
@@ -131,20 +136,31 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
 
 /// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed
 /// and some rasterisers cannot grant what they state.
-fn limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+fn limits(adapter: &wgpu::Adapter) -> Result<wgpu::Limits, String> {
     const LARGEST: u64 = 256 << 20;
     let mut limits = adapter.limits();
-    if Kind::from(adapter.get_info().device_type) == Kind::Software {
-        limits.max_buffer_size = limits.max_buffer_size.min(LARGEST);
-        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(LARGEST);
+    let software = Kind::from(adapter.get_info().device_type) == Kind::Software;
+    let asked = match std::env::var(LARGEST_BUFFER) {
+        Ok(text) => Some(parse_size(&text).map_err(|error| format!("{LARGEST_BUFFER}: {error}"))?),
+        Err(_) => None,
+    };
+    for largest in [software.then_some(LARGEST), asked].into_iter().flatten() {
+        limits.max_buffer_size = limits.max_buffer_size.min(largest);
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(largest);
     }
-    limits
+    Ok(limits)
 }
 
 fn refused(adapter: &Adapter, reason: &str) -> Error {
     let Adapter { name, api, driver, .. } = adapter;
     Error::device(format!("{} ({name}, {api}, driver {driver}) cannot be opened: {reason}", adapter.label()))
         .help(format!("Update its driver or choose another device. {}", way_out(&found().list)))
+}
+
+/// Whether a panic came from a device's failure and not from the code that ran on it.
+pub(crate) fn is_of_device(panic: &(dyn std::any::Any + Send)) -> bool {
+    let text = panic_message(panic);
+    text.contains("wgpu error") || EXHAUSTED.iter().any(|words| text.contains(words))
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

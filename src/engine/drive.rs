@@ -61,7 +61,7 @@ impl std::ops::AddAssign for Effort {
 
 /// Examples on a device, flat: [examples, features].
 pub fn send(data: &Dataset, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), device)
+    Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device)
 }
 
 /// Runs one attack under one norm over everything that a feed gives.

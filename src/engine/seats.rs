@@ -1,7 +1,7 @@
 //! The rows in the slots: admit, forward, bookkeeping, backward, step; read the flags; let ended rows leave.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use bytemuck::Zeroable;
 
@@ -16,6 +16,7 @@ use super::pass::Answer;
 use super::slots::Slots;
 use crate::Result;
 use crate::attack::RowPlan;
+use crate::device::is_of_device;
 use crate::kernel;
 use crate::kernel::row::{BROKEN, FAILED, RUNNING, Row, SURVIVED, State};
 use crate::kernel::words::upload;
@@ -221,7 +222,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.effort.steps += throws as u64;
         self.effort.forwards += work;
         self.effort.occupied += (self.seats.iter().flatten().count() * throws) as u64;
-        if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
+        if !is_sound(|| attack.start(slots)) {
             return false;
         }
         let random = oracle.is_random();
@@ -246,7 +247,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             slots.state = kernel::flags(shown(&answers), slots.rows.clone(), slots.state.clone(), false);
             None
         };
-        catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
+        is_sound(|| attack.advance(slots, gradient))
     }
 
     /// The throws of a step, and the seats' next step.
@@ -367,5 +368,14 @@ impl<'a, 'f> Seats<'a, 'f> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an attack's work ended without a panic of its own. A device's failure is no fault of the rows and goes on.
+fn is_sound(work: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(()) => true,
+        Err(panic) if is_of_device(&*panic) => resume_unwind(panic),
+        Err(_) => false,
     }
 }

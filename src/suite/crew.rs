@@ -66,7 +66,7 @@ impl Stations {
         for station in self.places().iter_mut().flatten() {
             let least = before.get(&base(&station.info)).and_then(|slots| slots.iter().min());
             if let Some(&least) = least.filter(|&&least| least < station.info.slots) {
-                *station = Arc::new(Station { info: DeviceInfo { slots: least, ..station.info.clone() }, ..(**station).clone() });
+                *station = Arc::new(station.with_slots(least));
             }
         }
         Ok(())

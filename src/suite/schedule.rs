@@ -267,7 +267,7 @@ impl Feed for Chunks<'_> {
             prediction,
             distance,
             shape: series.data.shape,
-            original: series.data.image(chain.position).to_vec(),
+            original: series.data.image(chain.position),
             adversarial,
         };
         chunk.specimens.insert(chain.position, specimen);

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::crew::{self, Stations};
 use super::resolved::Resolved;
 use super::run::RunRequest;
+use super::shares::CHUNK;
 use crate::data::Dataset;
 use crate::device::{self, Handle};
 use crate::engine::drive;
-use crate::engine::examples::Examples;
+use crate::engine::examples::{Examples, Streamed};
 use crate::evaluate::results::DeviceInfo;
 use crate::frozen::Plan;
 use crate::graph::freeze;
@@ -25,7 +26,8 @@ const GPU_SLOTS: usize = 256;
 /// Steps of a GPU between two looks at the flags.
 const GPU_CADENCE: usize = 4;
 
-/// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew.
+/// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew; where examples are
+/// sent as they are wanted, one on its way too.
 const COPIES_OF_INPUT: u64 = 16;
 
 /// Copies of an activation that a slot takes: forward, rectified, both gradients, and the patches that a convolution unfolds.
@@ -37,6 +39,8 @@ pub(super) struct Station {
     pub(super) handle: Handle,
     pub(super) info: DeviceInfo,
     pub(super) data: Arc<dyn Examples>,
+    /// Whether the examples stay with the host.
+    streamed: bool,
     pub(super) cadence: usize,
     /// Batches that run side by side.
     pub(super) workers: usize,
@@ -57,36 +61,42 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let network = if on_gpu { 4 * COPIES_OF_ACTIVATION * activations } else { most_bytes(resolved)? };
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         let budget = device::budget(&handle, request.memory);
-        // The examples live on the device beside the slots.
+        // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
         let examples = 4 * features * resolved.data.len() as u64;
-        let Some(left) = budget.checked_sub(examples).filter(|&left| left >= bytes_per_slot) else {
-            let message = format!(
-                "the examples take {} of device memory and a slot {}, but the budget is {}",
-                device::format_size(examples),
-                device::format_size(bytes_per_slot),
-                device::format_size(budget)
-            );
-            return Err(Error::input(message).help("allow more with --memory, or attack fewer examples with --limit"));
-        };
+        let left = budget.saturating_sub(examples);
+        let streamed = left < bytes_per_slot.saturating_mul(wanted as u64) && left < budget / 2;
+        let left = if streamed { budget } else { left };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
-        let data = sent(&resolved.data, &handle);
+        let data = sent(&resolved.data, &handle, streamed.then_some(slots));
+        if streamed {
+            let size = device::format_size(examples);
+            tracing::info!(device = %handle.info.name, examples = %size, "the examples do not fit on the device: they are sent as slots ask for them");
+        }
         let info = DeviceInfo { slots, ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
-        stations.push(Station { handle, info, data, cadence, workers });
+        stations.push(Station { handle, info, data, streamed, cadence, workers });
     }
     Ok(Stations::new(stations))
 }
 
-fn sent(data: &Dataset, handle: &Handle) -> Arc<dyn Examples> {
-    Arc::new(drive::send(data, &handle.device))
+/// The examples on a device, or, for so many slots, on their way there.
+fn sent(data: &Arc<Dataset>, handle: &Handle, streamed: Option<usize>) -> Arc<dyn Examples> {
+    match streamed {
+        Some(slots) => Arc::new(Streamed::new(data.clone(), handle.device.clone(), slots + CHUNK)),
+        None => Arc::new(drive::send(data, &handle.device)),
+    }
 }
 
 impl Station {
+    /// The same with so many slots.
+    pub(super) fn with_slots(&self, slots: usize) -> Self {
+        Self { info: DeviceInfo { slots, ..self.info.clone() }, ..self.clone() }
+    }
+
     /// The same on a device that was opened anew, with so many slots.
-    pub(super) fn anew(&self, handle: &Handle, slots: usize, data: &Dataset) -> Self {
-        let info = DeviceInfo { slots, ..self.info.clone() };
-        Self { data: sent(data, handle), handle: handle.clone(), info, ..self.clone() }
+    pub(super) fn anew(&self, handle: &Handle, slots: usize, data: &Arc<Dataset>) -> Self {
+        Self { data: sent(data, handle, self.streamed.then_some(slots)), handle: handle.clone(), ..self.with_slots(slots) }
     }
 }
 

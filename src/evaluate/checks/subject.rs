@@ -198,7 +198,7 @@ impl Subject<'_> {
 
     /// Images at positions, [positions, features].
     pub(super) fn images(&self, positions: &[usize]) -> Tensor<2> {
-        let pixels: Vec<f32> = positions.iter().flat_map(|&at| self.data.image(at)).copied().collect();
+        let pixels: Vec<f32> = positions.iter().flat_map(|&at| self.data.image(at)).collect();
         Tensor::from_data(TensorData::new(pixels, [positions.len(), self.data.features()]), self.oracle.device())
     }
 

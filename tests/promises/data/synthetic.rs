@@ -37,7 +37,7 @@ fn every_synthetic_example_lies_at_the_margin_from_the_known_separator_within_th
         for i in 0..set.len() {
             let label = set.labels[i] as usize;
             assert_eq!(label, i % classes);
-            let z = logits(&weights, set.image(i));
+            let z = logits(&weights, &set.image(i));
             let row = |class: usize| &weights[class * set.features()..(class + 1) * set.features()];
             // The distance to a class over the length of the difference of the rows, in the dual norm.
             let distances = |class: usize| {
