@@ -59,6 +59,10 @@ impl Board {
     /// Another chunk for a worker that has rows; `None` where there is none now.
     pub(super) fn take(&self, worker: usize) -> Option<Taken> {
         let mut state = self.state();
+        // What it would take now it would give up at once.
+        if state.relieved[worker] {
+            return None;
+        }
         match state.ask(worker, self.now()) {
             Grant::Take(count) => Some(state.hand_out(worker, count)),
             Grant::Wait | Grant::Relieve(_) | Grant::End => None,

@@ -83,7 +83,13 @@ impl Stations {
             let line = format!("{name} ran out of memory with {} slots and goes on with {slots}; what it was at is run again", 2 * slots);
             tracing::warn!(device = %name, slots, %error, "memory exhausted");
             run.observer.note(&line);
-            handle = device::reopen(&handle).ok()?;
+            handle = match device::reopen(&handle) {
+                Ok(handle) => handle,
+                Err(error) => {
+                    tracing::error!(device = %name, %error, "the device cannot be opened anew");
+                    return None;
+                }
+            };
             match caught(|| Ok(failed.anew(&handle, slots, &run.resolved.data))) {
                 Ok(station) => {
                     remember(run.store, &failed.info, slots).ok()?;
@@ -97,17 +103,14 @@ impl Stations {
         None
     }
 
-    /// Gives a device up; whether another is left.
-    pub(super) fn lose(&self, place: usize, error: &Error, run: &Run) -> bool {
+    /// Gives a card up for the rest of the run; whether another device is left. The processor stays.
+    pub(super) fn lose(&self, place: usize) -> bool {
         let mut places = self.places();
-        if places.iter().flatten().count() < 2 {
-            return false;
+        let others = places.iter().flatten().count() > 1;
+        if others && places[place].as_ref().is_some_and(|station| station.handle.setup.is_some()) {
+            places[place] = None;
         }
-        if let Some(lost) = places[place].take() {
-            tracing::error!(device = %lost.info.name, %error, "device stopped");
-            run.observer.note(&format!("{} stopped: {error}. The other devices go on without it.", lost.info.name));
-        }
-        true
+        others
     }
 }
 
@@ -209,6 +212,7 @@ impl<'a> Crew<'a> {
             }
             _ => {
                 member.lost = true;
+                self.run.stations.lose(place);
                 None
             }
         }

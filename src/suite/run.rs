@@ -274,9 +274,14 @@ impl Run<'_> {
             let done = if station.handle.setup.is_some() { caught(|| work(&station)) } else { work(&station) };
             match done {
                 Err(error) if error.kind() == Kind::Device => {
-                    if self.stations.renew(place, &station, &error, self).is_none() && !self.stations.lose(place, &error, self) {
+                    if self.stations.renew(place, &station, &error, self).is_some() {
+                        continue;
+                    }
+                    if station.handle.setup.is_none() || !self.stations.lose(place) {
                         return Err(error);
                     }
+                    tracing::error!(device = %station.info.name, %error, "device stopped");
+                    self.observer.note(&format!("{} stopped: {error}. The other devices go on without it.", station.info.name));
                 }
                 done => return done,
             }

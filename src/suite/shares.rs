@@ -81,7 +81,8 @@ impl Shares {
         let part = self.speed(device) / speeds;
         let share = ((self.left + held) as f64 * part).ceil() as usize;
         let Some(room @ 1..) = share.checked_sub(self.devices[device].held) else { return Grant::Wait };
-        let guided = (self.left as f64 * part * PART).ceil() as usize;
+        // Where there is no other to end with, chunks need not shrink.
+        let guided = if self.present().count() > 1 { (self.left as f64 * part * PART).ceil() as usize } else { CHUNK };
         let count = room.min(guided).min(CHUNK).clamp(1, self.left);
         self.left -= count;
         self.devices[device].held += count;
