@@ -39,6 +39,7 @@ pub fn tests() -> Vec<Promise> {
         adapter("opening an adapter twice gives the same device", opened_once),
         adapter("an adapter grants a small buffer and refuses an impossible one", adapters_are_probed),
         adapter("two adapters are two devices", two_adapters_are_two_devices),
+        adapter("an adapter without memory for its slots goes on with half of them, and is remembered so", an_exhausted_adapter_goes_on),
     ]
 }
 
@@ -340,4 +341,51 @@ fn two_adapters_are_two_devices() {
             assert_ne!(one.setup.as_ref().unwrap().device, other.setup.as_ref().unwrap().device);
         }
     }
+}
+
+const SUITE: &str = r#"
+title = "Wide inputs"
+[data]
+source = "digits"
+examples = 90
+scale = 2
+[[threat]]
+norm = "linf"
+epsilons = [0.05]
+[[defence]]
+name = "plain"
+model = { architecture = "mlp", seed = 1, hidden = 64, layers = 1 }
+train = { method = "standard", epochs = 4 }
+[[attack]]
+kind = "pgd"
+steps = 5
+"#;
+
+fn an_exhausted_adapter_goes_on() {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    let run = |device: &str, more: &[&str]| {
+        let fixed = ["run", "suite.toml", "--device", device, "--out", &device[..3], "--weights", "weights", "--no-checks"];
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+            .args(fixed)
+            .args(more)
+            .current_dir(folder.path())
+            // Half of the rows fit, and so do the weights.
+            .env(gauntlet::device::LARGEST_BUFFER, "96KiB")
+            .env("CUBECL_AUTOTUNE_LEVEL", "0")
+            .output()
+            .unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        let results = std::fs::read(folder.path().join(&device[..3]).join("results.json")).unwrap();
+        (text, serde_json::from_slice::<serde_json::Value>(&results).unwrap())
+    };
+    let (_, cpu) = run("cpu", &[]);
+    let (said, gpu) = run("gpu:0", &["--slots", "128"]);
+    assert!(said.contains("ran out of memory with 128 slots and goes on with 64"), "{said}");
+    assert_eq!(gpu["devices"][0]["slots"], 64);
+    let robust = |results: &serde_json::Value| results["cells"][0]["robust_accuracy"].as_f64().unwrap();
+    assert!((robust(&cpu) - robust(&gpu)).abs() < 0.012, "one example of 90 at most: {} {}", robust(&cpu), robust(&gpu));
+    let (said, _) = run("gpu:0", &["--slots", "128"]);
+    assert!(said.contains("Nothing to do"), "{said}");
 }
