@@ -138,10 +138,14 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
 /// and some rasterisers cannot grant what they state.
 fn limits(adapter: &wgpu::Adapter) -> Result<wgpu::Limits, String> {
     const LARGEST: u64 = 256 << 20;
+    const LEAST: u64 = 16 << 20;
     let mut limits = adapter.limits();
     let software = Kind::from(adapter.get_info().device_type) == Kind::Software;
     let asked = match std::env::var(LARGEST_BUFFER) {
-        Ok(text) => Some(parse_size(&text).map_err(|error| format!("{LARGEST_BUFFER}: {error}"))?),
+        Ok(text) => match parse_size(&text).map_err(|error| format!("{LARGEST_BUFFER}: {error}"))? {
+            0..LEAST => return Err(format!("{LARGEST_BUFFER} is {text}, and Burn allocates in pages that need 16MiB at least")),
+            size => Some(size),
+        },
         Err(_) => None,
     };
     for largest in [software.then_some(LARGEST), asked].into_iter().flatten() {
@@ -183,7 +187,14 @@ fn watch(device: &wgpu::Device) -> Arc<AtomicBool> {
 }
 
 /// What wgpu and cubecl say when memory is exhausted: an allocation refused, a device lost to it, a buffer larger than the device takes.
-const EXHAUSTED: [&str; 5] = ["Out of Memory", "Not enough memory left", "out of device memory", "can't allocate buffer", "Can't allocate"];
+const EXHAUSTED: [&str; 6] = [
+    "Out of Memory",
+    "Not enough memory left",
+    "out of device memory",
+    "can't allocate buffer",
+    "Can't allocate",
+    "greater than the maximum buffer size",
+];
 
 /// Whether a card failed for want of memory, as far as its driver, wgpu or Burn say so. The processor's memory cannot be exhausted this
 /// way: where the system has none left, it ends the process.

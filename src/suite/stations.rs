@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::crew::{self, Stations};
 use super::resolved::Resolved;
 use super::run::RunRequest;
+use super::schedule::caught;
 use super::shares::CHUNK;
 use crate::data::Dataset;
 use crate::device::{self, Handle};
@@ -67,7 +68,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let streamed = left < bytes_per_slot.saturating_mul(wanted as u64) && left < budget / 2;
         let left = if streamed { budget } else { left };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
-        let data = sent(&resolved.data, &handle, streamed.then_some(slots));
+        let data = caught(|| Ok(sent(&resolved.data, &handle, streamed.then_some(slots))))?;
         if streamed {
             let size = device::format_size(examples);
             tracing::info!(device = %handle.info.name, examples = %size, "the examples do not fit on the device: they are sent as slots ask for them");

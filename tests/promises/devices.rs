@@ -347,18 +347,18 @@ const SUITE: &str = r#"
 title = "Wide inputs"
 [data]
 source = "digits"
-examples = 90
-scale = 2
+examples = 40
+scale = 16
 [[threat]]
 norm = "linf"
 epsilons = [0.05]
 [[defence]]
 name = "plain"
-model = { architecture = "mlp", seed = 1, hidden = 64, layers = 1 }
-train = { method = "standard", epochs = 4 }
+model = { architecture = "mlp", seed = 1, hidden = 16, layers = 1 }
+train = { method = "standard", epochs = 2 }
 [[attack]]
 kind = "pgd"
-steps = 5
+steps = 3
 "#;
 
 fn an_exhausted_adapter_goes_on() {
@@ -370,8 +370,8 @@ fn an_exhausted_adapter_goes_on() {
             .args(fixed)
             .args(more)
             .current_dir(folder.path())
-            // Half of the rows fit, and so do the weights.
-            .env(gauntlet::device::LARGEST_BUFFER, "96KiB")
+            // A tensor of half of the rows fits.
+            .env(gauntlet::device::LARGEST_BUFFER, "16MiB")
             .env("CUBECL_AUTOTUNE_LEVEL", "0")
             .output()
             .unwrap();
@@ -381,11 +381,11 @@ fn an_exhausted_adapter_goes_on() {
         (text, serde_json::from_slice::<serde_json::Value>(&results).unwrap())
     };
     let (_, cpu) = run("cpu", &[]);
-    let (said, gpu) = run("gpu:0", &["--slots", "128"]);
-    assert!(said.contains("ran out of memory with 128 slots and goes on with 64"), "{said}");
-    assert_eq!(gpu["devices"][0]["slots"], 64);
+    let (said, gpu) = run("gpu:0", &["--slots", "320"]);
+    assert!(said.contains("ran out of memory with 320 slots and goes on with 160"), "{said}");
+    assert_eq!(gpu["devices"][0]["slots"], 160);
     let robust = |results: &serde_json::Value| results["cells"][0]["robust_accuracy"].as_f64().unwrap();
-    assert!((robust(&cpu) - robust(&gpu)).abs() < 0.012, "one example of 90 at most: {} {}", robust(&cpu), robust(&gpu));
-    let (said, _) = run("gpu:0", &["--slots", "128"]);
+    assert!((robust(&cpu) - robust(&gpu)).abs() < 0.026, "one example of 40 at most: {} {}", robust(&cpu), robust(&gpu));
+    let (said, _) = run("gpu:0", &["--slots", "320"]);
     assert!(said.contains("Nothing to do"), "{said}");
 }
