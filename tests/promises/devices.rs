@@ -238,7 +238,9 @@ fn sizes_are_written() {
 }
 
 fn stating(memory: Option<u64>) -> Handle {
-    Handle { memory, ..open(Choice::Cpu).unwrap() }
+    let mut handle = open(Choice::Cpu).unwrap();
+    handle.memory = memory;
+    handle
 }
 
 fn the_budget_is_bounded() {
