@@ -22,7 +22,8 @@ fn equal_devices_finish_together() {
         let rows = rows(EXAMPLES, stand);
         for (count, least) in [(1, 0.99), (2, 0.98), (8, 0.95), (64, 0.9)] {
             for slots in [64, 256] {
-                let Outcome { busy, .. } = run(&equal(count, slots), &rows);
+                let Outcome { busy, of_bound, .. } = run(&equal(count, slots), &rows);
+                assert!(count > 1 || of_bound > 0.97, "one device of {slots} slots, {stand} stand: {of_bound} of the bound");
                 assert!((least..=1.0 + 1e-9).contains(&busy), "{count} devices of {slots} slots, {stand} stand: {busy}");
             }
         }
