@@ -30,27 +30,32 @@ fn devices() -> Vec<(&'static str, Device)> {
     devices
 }
 
-/// Logits and input gradients of 128 rows on the processor: the compiled plan beside the same frozen network on Burn.
+/// Logits and input gradients of a batch: the compiled plan beside the same frozen network on Burn. Read back, so that a GPU is waited
+/// for.
 fn gradients(criterion: &mut Criterion) {
-    const BATCH: usize = 128;
-    let device = Device::flex();
-    for (name, shape) in [("small-cnn", SHAPE), ("lenet5", SHAPE), ("resnet20", [3, 32, 32])] {
-        let model = MODELS.iter().find(|row| row.entry.name == name).expect("it is a model");
-        let options = parse_options(&model.entry, "").expect("defaults are sound");
-        let classifier = Classifier::new(name, 0, &Blueprint { options: &options, shape, classes: 10 }, &device);
-        let planned = classifier.and_then(|classifier| classifier.frozen(&device)).expect("the model takes these images");
-        let on_burn = Classifier { plan: None, ..planned.clone() };
-        let mut group = criterion.benchmark_group(format!("gradient/{name}"));
-        group.throughput(Throughput::Elements(BATCH as u64)).sample_size(10);
-        for (way, classifier) in [("plan", planned), ("burn", on_burn)] {
-            let oracle = Oracle::new(classifier, device.clone());
-            let point = Tensor::<2>::ones([BATCH, oracle.features()], &device) * 0.5;
-            group.bench_function(way, |bencher| {
-                bencher.iter(|| {
-                    let asked = |logits: &[Tensor<2>]| logits.iter().map(|logits| logits.ones_like()).collect();
-                    black_box(oracle.gradient(point.clone(), &[Draw::none(BATCH)], asked))
+    let models = [("small-cnn", SHAPE), ("lenet5", SHAPE), ("resnet20", [3, 32, 32])];
+    for (on, device) in devices() {
+        // Lavapipe is a processor in disguise.
+        let batch = if on == "cpu" { 128 } else { 32 };
+        for (name, shape) in models {
+            let model = MODELS.iter().find(|row| row.entry.name == name).expect("it is a model");
+            let options = parse_options(&model.entry, "").expect("defaults are sound");
+            let classifier = Classifier::new(name, 0, &Blueprint { options: &options, shape, classes: 10 }, &device);
+            let planned = classifier.and_then(|classifier| classifier.frozen(&device)).expect("the model takes these images");
+            let on_burn = Classifier { plan: None, gpu: None, ..planned.clone() };
+            let mut group =
+                criterion.benchmark_group(if on == "cpu" { format!("gradient/{name}") } else { format!("gradient/{on}/{name}") });
+            group.throughput(Throughput::Elements(batch as u64)).sample_size(10);
+            for (way, classifier) in [("plan", planned), ("burn", on_burn)] {
+                let oracle = Oracle::new(classifier, device.clone());
+                let point = Tensor::<2>::ones([batch, oracle.features()], &device) * 0.5;
+                group.bench_function(way, |bencher| {
+                    bencher.iter(|| {
+                        let asked = |logits: &[Tensor<2>]| logits.iter().map(|logits| logits.ones_like()).collect();
+                        black_box(oracle.gradient(point.clone(), &[Draw::none(batch)], asked).into_data())
+                    });
                 });
-            });
+            }
         }
     }
 }

@@ -24,8 +24,12 @@ fn kernels(criterion: &mut Criterion) {
     }
     for (name, device) in &devices {
         for kernel in KERNELS {
-            let logits = kernel.bindings[0].name == "logits";
-            let columns: &[usize] = if logits { &[10, 1000] } else { &FEATURES };
+            let columns: &[usize] = match kernel.bindings[0].name {
+                "logits" => &[10, 1000],
+                // Rows are elements there, and columns are images.
+                "value" => &[256, 4096],
+                _ => &FEATURES,
+            };
             for &columns in columns {
                 for variant in 0..kernel.variants.len() {
                     bench(criterion, name, device, kernel, variant, Shape { rows: ROWS, columns });
@@ -42,7 +46,7 @@ fn busy(kernel: &Kernel, shape: Shape, device: &Device) -> Vec<Value> {
     let row = Row { generation, start: START_RANDOM, epsilon: 0.1, step_size: 0.01, steps: 40, ..bytemuck::Zeroable::zeroed() };
     let state = State { generation: if fresh { 1 } else { generation }, step: 2, improved: 1, ..State::default() };
     let busy = |(binding, value): (&Binding, Value)| match binding.element {
-        Element::Float => value,
+        Element::Float | Element::Bits => value,
         Element::Word if ["notes", "draws"].contains(&binding.name) => value,
         Element::Word => words::upload(&(0..shape.rows as i32).map(|slot| slot / 2).collect::<Vec<_>>(), device).into(),
         Element::Row => words::upload(&vec![row; shape.rows], device).into(),

@@ -61,6 +61,8 @@ mod onnx;
 mod page;
 #[path = "promises/parity.rs"]
 mod parity;
+#[path = "promises/precision.rs"]
+mod precision;
 #[path = "promises/reference.rs"]
 mod reference;
 #[path = "promises/report.rs"]
@@ -117,6 +119,7 @@ fn main() {
         ("onnx", onnx::tests()),
         ("page", page::tests()),
         ("parity", parity::tests()),
+        ("precision", precision::tests()),
         ("report", report::tests()),
         ("runs", runs::tests()),
         ("shares", shares::tests()),

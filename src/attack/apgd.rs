@@ -175,6 +175,10 @@ impl Attack for Apgd {
         (slots.x, slots.notes) = apgd_start(x, slots.origin.clone(), slots.notes.clone(), rows, state, (self.norm, self.stages));
     }
 
+    fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
+        Some(slots.planes[BEST].clone())
+    }
+
     fn advance(&self, slots: &mut Slots, gradient: Option<Tensor<2>>) {
         let gradient = gradient.expect("apgd asks for gradients");
         let schedule = Schedule { sparse: self.norm == Norm::L1, stages: self.stages, rho: self.rho };

@@ -123,6 +123,11 @@ impl Attack for Fab {
         self.targets
     }
 
+    // Its points lie at the boundary, on a side that half precision cannot tell.
+    fn searches_in_half(&self) -> bool {
+        false
+    }
+
     fn start(&self, slots: &mut Slots) {
         slots.x = fab_start(slots.x.clone(), slots.origin.clone(), slots.rows.clone(), slots.state.clone(), slots.norm);
     }
@@ -137,6 +142,10 @@ impl Attack for Fab {
             slots.keep_best();
         }
         (slots.x, slots.state) = fab_step(x, origin, gradient, slots.state.clone(), slots.notes.clone(), slots.norm, self.pace);
+    }
+
+    fn remains(&self, _slots: &Slots) -> Option<Tensor<2>> {
+        None
     }
 
     fn candidates(&self, slots: &Slots) -> Tensor<2> {

@@ -96,6 +96,12 @@ pub trait Attack: Send + Sync {
         true
     }
 
+    /// Whether its rows may search in half precision under [`Precision::Mixed`](crate::engine::precision::Precision::Mixed). Not where
+    /// scores decide and there is no gradient, nor where a row leaves its slot too soon for the judge's word on its last point.
+    fn searches_in_half(&self) -> bool {
+        self.uses_gradients() && !self.keeps_for_next_row()
+    }
+
     /// Whether every epsilon is run by itself whatever the sweep, because one epsilon says little of the next or costs next to nothing.
     fn runs_every_epsilon(&self) -> bool {
         false
@@ -120,6 +126,12 @@ pub trait Attack: Send + Sync {
     /// The points [slots, features] that are put before the judge.
     fn candidates(&self, slots: &Slots) -> Tensor<2> {
         slots.x.clone()
+    }
+
+    /// The points [slots, features] of rows that ran out of steps, for a judge whose dice may say otherwise than those of the last step;
+    /// `None`: such a row has found nothing.
+    fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
+        Some(self.candidates(slots))
     }
 }
 

@@ -111,4 +111,8 @@ impl Attack for Square {
     fn advance(&self, slots: &mut Slots, _gradient: Option<Tensor<2>>) {
         slots.keep_best();
     }
+
+    fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
+        Some(slots.memory.clone())
+    }
 }

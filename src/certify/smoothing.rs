@@ -7,14 +7,14 @@
 //! Each certificate is wrong with probability alpha at most. Noise is not clipped: the base classifier must answer outside of [0, 1] too.
 
 use burn::tensor::{Tensor, TensorData};
-use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::{Certificate, Certifier, CertifierRow, Example, Setting, Subject};
-use crate::engine::draw::Draw;
+use crate::engine::draw::{Draw, DrawRow};
 use crate::engine::oracle::read_matrix;
 use crate::evaluate::interval::clopper_pearson_lower;
-use crate::kernel::random::{normals, philox};
+use crate::kernel;
+use crate::kernel::words::upload;
 use crate::options::{Accepts, Entry, OptionSpec, Options};
 use crate::threat::Norm;
 use crate::{Error, Result};
@@ -96,29 +96,26 @@ impl Smoothing {
     /// Votes by class of so many noisy copies of an image; a copy whose logits are not finite votes for none. `stage` tells one set of
     /// copies from another.
     fn votes(&self, example: &Example, stage: u32, copies: u64) -> Result<Vec<usize>> {
-        let Setting { base, slots, .. } = &self.setting;
+        let Setting { base, slots, key } = &self.setting;
         let (features, classes) = (base.features(), base.classes());
-        let mut votes = vec![0; classes];
+        let image = Tensor::<2>::from_data(TensorData::new(example.image.to_vec(), [1, features]), base.device());
+        let images = image.expand([*slots, features]);
+        // Counted where they are made, a row's votes in the order of the batches: whole numbers up to 2^24 are exact.
+        let mut counts = Tensor::<2>::zeros([*slots, classes], base.device());
         for first in (0..copies).step_by(*slots) {
             let held = (copies - first).min(*slots as u64) as usize;
-            let mut pixels = vec![0.0f32; slots * features];
-            pixels.par_chunks_mut(features).take(held).enumerate().for_each(|(at, row)| {
-                self.noisy(example, stage, (first + at as u64) as u32, row);
-            });
-            let points = Tensor::from_data(TensorData::new(pixels, [*slots, features]), base.device());
-            let logits = read_matrix(base.logits(points, &Draw::none(*slots)))?;
-            for row in logits.chunks(classes).take(held).filter(|row| row.iter().all(|logit| logit.is_finite())) {
-                votes[(0..classes).fold(0, |best, at| if row[at] > row[best] { at } else { best })] += 1;
-            }
+            let row = |at: usize| DrawRow { key: *key, example: example.id, attempt: stage, step: (first + at as u64) as u32 };
+            let draws = upload(&(0..*slots).map(row).collect::<Vec<_>>(), base.device());
+            let points = kernel::gaussian(images.clone(), draws, self.sigma as f32);
+            let voted = kernel::votes(base.logits(points, &Draw::none(*slots)), counts.clone());
+            counts = if held == *slots {
+                voted
+            } else {
+                Tensor::cat(vec![voted.slice([0..held, 0..classes]), counts.slice([held..*slots, 0..classes])], 0)
+            };
         }
-        Ok(votes)
-    }
-
-    fn noisy(&self, example: &Example, stage: u32, copy: u32, row: &mut [f32]) {
-        for (block, (row, image)) in row.chunks_mut(4).zip(example.image.chunks(4)).enumerate() {
-            let noise = normals(philox([block as u32, copy, stage, example.id], self.setting.key));
-            row.iter_mut().zip(image).zip(noise).for_each(|((to, x), noise)| *to = x + self.sigma as f32 * noise);
-        }
+        let counts = read_matrix(counts)?;
+        Ok((0..classes).map(|class| counts.iter().skip(class).step_by(classes).map(|&count| count as usize).sum()).collect())
     }
 }
 

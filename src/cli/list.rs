@@ -6,13 +6,13 @@ use crate::Result;
 use crate::attack::ATTACKS;
 use crate::certify::CERTIFIERS;
 use crate::data::SOURCES;
-use crate::defence::{TRAINERS, WRAPPERS};
+use crate::defence::{TRAINERS, TrainerRow, WRAPPERS};
 use crate::evaluate::checks::CHECKS;
 use crate::kernel::KERNELS;
 use crate::model::MODELS;
 use crate::model::layers::LAYERS;
 use crate::onnx::OPERATORS;
-use crate::options::{Accepts, Entry};
+use crate::options::{Accepts, Entry, OptionSpec};
 use crate::threat::Norm;
 
 /// Options of `list`.
@@ -66,7 +66,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 describe(&row.entry, &required)
             })
             .collect(),
-        What::Trainers => TRAINERS.iter().map(|row| describe(&row.entry, "")).collect(),
+        What::Trainers => {
+            let takes =
+                |entry: &Entry, option: &OptionSpec| entry.options.iter().any(|own| (own.name, own.help) == (option.name, option.help));
+            let of_all = |option: &&OptionSpec| TRAINERS.iter().all(|row| takes(&row.entry, option));
+            let line = |row: &TrainerRow| written(row.entry.name, row.entry.summary, row.entry.options.iter().filter(|own| !of_all(own)));
+            let shared = TRAINERS.iter().take(1).flat_map(|row| row.entry.options).filter(of_all);
+            TRAINERS.iter().map(line).chain([written("all of them", "take these too", shared)]).collect()
+        }
         What::Sources => SOURCES
             .iter()
             .map(|source| {
@@ -85,8 +92,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn describe(entry: &Entry, more: &str) -> String {
-    let mut text = format!("{}{more}\n    {}\n", entry.name, entry.summary);
-    for option in entry.options {
+    written(&format!("{}{more}", entry.name), entry.summary, entry.options)
+}
+
+fn written<'a>(name: &str, summary: &str, options: impl IntoIterator<Item = &'a OptionSpec>) -> String {
+    let mut text = format!("{name}\n    {summary}\n");
+    for option in options {
         let default = option.default.map_or(String::new(), |default| format!(", default {default}"));
         let kind = accepts(option.accepts);
         text.push_str(&format!("    {:16} {kind}{default}\n    {:16}   {}\n", option.name, "", option.help));

@@ -66,6 +66,10 @@ pub struct SuiteArguments {
     /// The seed that drives the attacks, in place of the suite's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// The precision that attacks search in, in place of the suite's: f32, or mixed where the device has half precision; verdicts are
+    /// judged in f32 in any case
+    #[arg(long, value_name = "PRECISION")]
+    pub precision: Option<String>,
     /// Attack only the first N examples, where there are more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -84,6 +88,7 @@ impl SuiteArguments {
     pub fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
+        overrides.extend(self.precision.as_ref().map(|precision| format!("precision={precision:?}")));
         overrides
     }
 }

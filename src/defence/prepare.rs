@@ -14,7 +14,7 @@ use super::training::{Progress, Trainee, train_kept};
 use super::{TRAINERS, TrainerRow};
 use crate::data::Dataset;
 use crate::evaluate::record::Epoch;
-use crate::frozen::Plan;
+use crate::frozen::{Plan, gpu};
 use crate::model::source::Design;
 use crate::model::{self, Classifier, Weights};
 use crate::store::write_atomic;
@@ -51,27 +51,34 @@ pub struct Prepared {
     pub seconds: Option<f64>,
     frozen: Classifier,
     plan: OnceLock<Option<Arc<Plan>>>,
+    gpu: OnceLock<Option<Arc<gpu::Plan>>>,
 }
 
 impl Prepared {
     fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>) -> Result<Self> {
         let weights = Weights::of(&classifier.network);
-        // On the host, so that it outlives a device that is lost; its plan is compiled where one is wanted.
-        let frozen = Classifier { network: classifier.network.frozen(&Device::flex())?, plan: None, ..classifier.clone() };
-        Ok(Self { classifier, weights, history, trained, seconds, frozen, plan: OnceLock::new() })
+        // On the host, so that it outlives a device that is lost; its plans are compiled where they are wanted.
+        let frozen = Classifier { network: classifier.network.frozen(&Device::flex())?, plan: None, gpu: None, ..classifier.clone() };
+        Ok(Self { classifier, weights, history, trained, seconds, frozen, plan: OnceLock::new(), gpu: OnceLock::new() })
     }
 
-    /// The defence as it is attacked, on another device: the same function, batch norm folded away; on the processor with a plan, all
-    /// workers with the same one.
+    /// The defence as it is attacked, on another device: the same function, batch norm folded away; with a plan, all workers of a
+    /// kind of device with the same one.
     pub fn on(&self, device: &Device) -> Classifier {
         use burn::module::Module;
         let frozen = Classifier { network: self.frozen.network.clone().to_device(device), ..self.frozen.clone() };
         if *device != Device::flex() {
-            return Classifier { plan: None, ..frozen };
+            return Classifier { plan: None, gpu: self.on_gpus(), ..frozen };
         }
         let compile = || frozen.plan.clone().or_else(|| frozen.clone().compiled(device).ok()?.plan);
         let plan = self.plan.get_or_init(compile).clone();
-        Classifier { plan, ..frozen }
+        Classifier { plan, gpu: None, ..frozen }
+    }
+
+    /// The plan for GPUs: one for all of them.
+    fn on_gpus(&self) -> Option<Arc<gpu::Plan>> {
+        let compile = || self.frozen.gpu.clone().or_else(|| self.frozen.clone().compiled_for_gpu().ok()?.gpu);
+        self.gpu.get_or_init(compile).clone()
     }
 }
 

@@ -5,6 +5,8 @@
 //! software rasterisers apart, and once a process, so that the engine's kernels and Burn share buffers and queue.
 
 mod adapter;
+#[cfg(feature = "persistence")]
+pub mod cache;
 mod choice;
 mod memory;
 mod open;

@@ -38,6 +38,13 @@ pub const LARGEST_BUFFER: &str = "GAUNTLET_LARGEST_BUFFER";
 /// The cards that are open, by their index.
 static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
 
+impl Handle {
+    /// Whether shaders on it compute in half precision. The processor could, but slower than in single.
+    pub fn has_half(&self) -> bool {
+        self.setup.as_ref().is_some_and(|setup| setup.device.features().contains(wgpu::Features::SHADER_F16))
+    }
+}
+
 /// Opens a device; a second call for the same one returns the same device.
 ///
 /// # Errors
@@ -63,6 +70,8 @@ pub fn open(choice: Choice) -> Result<Handle> {
 /// As [`open`].
 pub fn another(index: usize) -> Result<Handle> {
     let adapters = &found().list;
+    #[cfg(feature = "persistence")]
+    super::cache::settle(adapters);
     let Some(adapter) = adapters.iter().find(|adapter| adapter.index == Some(index)) else { return Err(missing(index, adapters)) };
     match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
         Ok(Ok(handle)) => Ok(handle),
@@ -117,21 +126,36 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
         // SAFETY: the experimental features are among those that Burn enables for itself; this crate's own pipelines use none.
         experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
     };
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| error.to_string())?;
     let backend = adapter.get_info().backend;
+    let (device, queue) = match with_spirv(&adapter, backend)? {
+        Some(both) => both,
+        None => pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| error.to_string())?,
+    };
     let setup = WgpuSetup { instance, adapter, device, queue, backend };
     let device = Device::wgpu_options().setup(setup.clone()).init().map_err(|error| error.to_string())?;
+    let compiler = crate::kernel::share(&device, &setup);
     let info = DeviceInfo {
         name: listed.name.clone(),
         backend: listed.api.clone(),
         driver: listed.driver.clone(),
-        compiler: "wgsl".into(),
+        compiler: crate::frozen::gpu_route(compiler),
         precision: "f32".into(),
         slots: 0,
     };
     let memory = listed.memory.filter(|_| listed.kind != Kind::Software);
     let exhausted = watch(&setup.device);
     Ok(Handle { device, info, memory, setup: Some(setup), exhausted })
+}
+
+/// A device with what Burn's SPIR-V needs, extensions that wgpu does not know included, where this build and the driver have it.
+fn with_spirv(adapter: &wgpu::Adapter, backend: wgpu::Backend) -> Result<Option<(wgpu::Device, wgpu::Queue)>, String> {
+    #[cfg(feature = "vulkan")]
+    if backend == wgpu::Backend::Vulkan {
+        let asked = cubecl::wgpu::vulkan::try_request_vulkan_device(adapter);
+        return pollster::block_on(asked).map_err(|error| error.to_string());
+    }
+    let _ = (adapter, backend);
+    Ok(None)
 }
 
 /// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed

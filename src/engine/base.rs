@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::pool;
+use crate::kernel;
 use crate::model::Classifier;
 
 /// How the members of an ensemble answer together.
@@ -55,14 +56,15 @@ pub(super) struct Said {
 }
 
 impl Base {
-    /// Logits of flat inputs [rows, features]; with `back`, the way back. `adaptive` gives a vote the gradient of what stands in for it.
-    pub(super) fn say(&self, inputs: Tensor<2>, back: bool, adaptive: bool) -> Said {
+    /// Logits of flat inputs [rows, features], of the rows `asked` at least; with `back`, the way back. `adaptive` gives a vote the
+    /// gradient of what stands in for it.
+    pub(super) fn say(&self, inputs: Tensor<2>, asked: &[usize], back: bool, adaptive: bool) -> Said {
         if let [alone] = &self.members[..] {
-            let (logits, pull) = one(alone, inputs, back);
+            let (logits, pull) = one(alone, inputs, asked, back);
             return Said { logits, ballots: Vec::new(), pull };
         }
         let (ballots, pulls): (Vec<Tensor<2>>, Vec<Option<Pull>>) =
-            self.members.iter().map(|member| one(member, inputs.clone(), back)).unzip();
+            self.members.iter().map(|member| one(member, inputs.clone(), asked, back)).unzip();
         let pulls: Option<Vec<Pull>> = pulls.into_iter().collect();
         let combine = self.combine;
         let logits = match combine {
@@ -87,18 +89,24 @@ impl Base {
     }
 }
 
-fn one(classifier: &Classifier, inputs: Tensor<2>, back: bool) -> (Tensor<2>, Option<Pull>) {
+fn one(classifier: &Classifier, inputs: Tensor<2>, asked: &[usize], back: bool) -> (Tensor<2>, Option<Pull>) {
     if !back {
-        return (classifier.logits(inputs), None);
+        return (classifier.logits_of(inputs, asked), None);
     }
-    if let Some((logits, mut tape)) = classifier.forward(&inputs) {
+    if let Some((logits, mut tape)) = classifier.forward(&inputs, asked) {
         let classifier = classifier.clone();
         return (logits, Some(Box::new(move |gradient| classifier.gradient(&mut tape, gradient))));
     }
     let inputs = inputs.autodiff().require_grad();
     let logits = classifier.logits(inputs.clone());
     let said = logits.clone().inner();
-    let pull = move |gradient| back_to(&inputs, logits, gradient);
+    if !classifier.network.is_half() {
+        return (said, Some(Box::new(move |gradient| back_to(&inputs, logits, gradient))));
+    }
+    let pull = move |gradient| {
+        let (gradient, undo) = kernel::loss_scale(gradient);
+        back_to(&inputs, logits, gradient) * undo
+    };
     (said, Some(Box::new(pull)))
 }
 

@@ -23,6 +23,8 @@ pub struct NextRow {
     pub epsilon: usize,
     /// How many rows were tried there before.
     pub attempt: u32,
+    /// Whether half precision has come to nothing that counts with this row, so that it is to be run in full.
+    pub full: bool,
 }
 
 /// How a row ended, as its state on the device tells.
@@ -35,8 +37,12 @@ pub enum End {
     },
     /// It ran out of steps.
     Survived,
+    /// It ran out of steps against dice, which its own draws do not speak for: the judge will say.
+    Doubtful,
     /// A number was not finite, or the attack panicked.
     Failed,
+    /// A number was not finite in half precision, which says nothing: the row is run again in full.
+    Again,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +53,8 @@ enum Mark {
     Claimed(Option<Word>),
     /// Settled by the claim at another epsilon, if that holds.
     Within { claim: usize, distance: f32 },
+    /// Survived with what is doubtful at a larger epsilon, if the judge says that it survived.
+    Below { claim: usize },
     /// Settled.
     Settled { verdict: Verdict, by: Settled, distance: Option<f32> },
 }
@@ -58,6 +66,8 @@ pub enum Word {
     Broken(f32),
     /// The point, put right, is not adversarial.
     Refused,
+    /// Likewise, of a row that searched in half precision and thought itself done: it is run again in full.
+    Again,
     /// A number was not finite.
     Failed,
 }
@@ -66,8 +76,16 @@ pub enum Word {
 struct Stop {
     mark: Mark,
     attempt: u32,
+    full: bool,
     forwards: u32,
     backwards: u32,
+}
+
+impl Stop {
+    fn next_attempt(&mut self) {
+        self.attempt += 1;
+        self.full = false;
+    }
 }
 
 /// One example on its way through the epsilons of a series.
@@ -95,8 +113,8 @@ impl Chain {
     /// be changed there.
     pub fn new(position: usize, example: u32, label: u32, walk: Walk, attempts: u32, epsilons: &[f64]) -> Self {
         let clean = Mark::Settled { verdict: Verdict::Survived, by: Settled::Clean, distance: None };
-        let stop = |&epsilon: &f64| Stop { mark: if epsilon == 0.0 { clean } else { Mark::Open }, attempt: 0, forwards: 0, backwards: 0 };
-        let stops = epsilons.iter().map(stop).collect();
+        let blank = Stop { mark: Mark::Open, attempt: 0, full: false, forwards: 0, backwards: 0 };
+        let stops = epsilons.iter().map(|&epsilon| if epsilon == 0.0 { Stop { mark: clean, ..blank } } else { blank }).collect();
         Self { position, example, label, target: label, ranks: Vec::new(), walk, attempts, epsilons: epsilons.to_vec(), stops, first: None }
     }
 
@@ -125,7 +143,8 @@ impl Chain {
             }
             Walk::Descending | Walk::Each => self.first.filter(open).or_else(|| (0..self.stops.len()).rfind(open)),
         }?;
-        Some(NextRow { epsilon, attempt: self.stops[epsilon].attempt })
+        let Stop { attempt, full, .. } = self.stops[epsilon];
+        Some(NextRow { epsilon, attempt, full })
     }
 
     /// Takes down how a row ended and what it cost.
@@ -135,11 +154,18 @@ impl Chain {
         stop.backwards += backwards;
         match end {
             End::Failed => stop.mark = settled(Verdict::Failed, Settled::Attack),
-            End::Survived if stop.attempt + 1 < self.attempts => stop.attempt += 1,
+            End::Again => stop.full = true,
+            End::Survived if stop.attempt + 1 < self.attempts => stop.next_attempt(),
             End::Survived => {
                 stop.mark = settled(Verdict::Survived, Settled::Attack);
                 if self.walk != Walk::Each {
                     self.turn_open(|at, _| at < row.epsilon, settled(Verdict::Survived, Settled::Inferred));
+                }
+            }
+            End::Doubtful => {
+                stop.mark = Mark::Claimed(None);
+                if self.walk != Walk::Each {
+                    self.turn_open(|at, _| at < row.epsilon, Mark::Below { claim: row.epsilon });
                 }
             }
             End::Claimed { distance } => {
@@ -160,6 +186,18 @@ impl Chain {
         self.stops[epsilon].mark = Mark::Claimed(Some(word));
     }
 
+    /// Takes down what the judge said of the last point of a row that ran out of steps, and what the row cost.
+    pub fn ran_out(&mut self, row: NextRow, word: Word, forwards: u32, backwards: u32) {
+        match word {
+            Word::Broken(distance) => {
+                self.record(row, End::Claimed { distance }, forwards, backwards);
+                self.judged(row.epsilon, word);
+            }
+            Word::Refused | Word::Again => self.record(row, End::Survived, forwards, backwards),
+            Word::Failed => self.record(row, End::Failed, forwards, backwards),
+        }
+    }
+
     /// Settles what can be settled once no row is left to run and every claim is judged. What a refused claim had settled is open
     /// again, and a refused row settles nothing but itself; waiting for all words first makes the outcome independent of when they came.
     ///
@@ -169,16 +207,25 @@ impl Chain {
             return false;
         }
         let words: Vec<Mark> = self.stops.iter().map(|stop| stop.mark).collect();
+        let given_up: Vec<bool> = self.stops.iter().map(|stop| stop.attempt + 1 >= self.attempts).collect();
         for stop in &mut self.stops {
             stop.mark = match stop.mark {
                 Mark::Claimed(Some(Word::Broken(distance))) => broken(distance, Settled::Attack),
                 Mark::Claimed(Some(Word::Refused)) => {
-                    stop.attempt += 1;
+                    stop.next_attempt();
                     if stop.attempt < self.attempts { Mark::Open } else { settled(Verdict::Survived, Settled::Attack) }
+                }
+                Mark::Claimed(Some(Word::Again)) => {
+                    stop.full = true;
+                    Mark::Open
                 }
                 Mark::Claimed(_) => settled(Verdict::Failed, Settled::Attack),
                 Mark::Within { claim, distance } => match words[claim] {
                     Mark::Claimed(Some(Word::Broken(_))) => broken(distance, Settled::Distance),
+                    _ => Mark::Open,
+                },
+                Mark::Below { claim } => match words[claim] {
+                    Mark::Claimed(Some(Word::Refused)) if given_up[claim] => settled(Verdict::Survived, Settled::Inferred),
                     _ => Mark::Open,
                 },
                 mark => mark,

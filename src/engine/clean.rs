@@ -61,9 +61,9 @@ pub fn decide_on(
         let empty = Tensor::zeros([slots, features], oracle.device());
         let inputs = sent.put(empty, &index);
         sent.expect(&batch(first + slots));
-        let mut draw = Draw::none(slots);
+        let mut draw = Draw::of(vec![None; slots]);
         for (row, id) in draw.rows.iter_mut().zip(&data.ids[first..first + held]) {
-            *row = DrawRow { key, example: *id, ..DrawRow::default() };
+            *row = Some(DrawRow { key, example: *id, ..DrawRow::default() });
         }
         let decided = decide::decide(oracle, &inputs, &draw)?.into_iter().take(held);
         decisions.extend(decided.map(|Decision { prediction, failed, rejected, logits, .. }| CleanDecision {

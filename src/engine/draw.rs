@@ -29,8 +29,8 @@ pub struct DrawRow {
 /// One throw for every row of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// The batch's rows.
-    pub rows: Vec<DrawRow>,
+    /// The batch's rows; nobody wants an answer for those that are `None`.
+    pub rows: Vec<Option<DrawRow>>,
     /// Which of several throws it is.
     pub number: u32,
     /// Which layer of a stack throws, the outermost being 0.
@@ -40,11 +40,11 @@ pub struct Draw {
 impl Draw {
     /// The throw of a batch of `count` rows against a defence that throws no dice.
     pub fn none(count: usize) -> Self {
-        Self::of(vec![DrawRow::default(); count])
+        Self::of(vec![Some(DrawRow::default()); count])
     }
 
     /// The first throw of these rows.
-    pub fn of(rows: Vec<DrawRow>) -> Self {
+    pub fn of(rows: Vec<Option<DrawRow>>) -> Self {
         Self { rows, number: 0, layer: 0 }
     }
 
@@ -54,9 +54,14 @@ impl Draw {
         Self { layer: layer as u32, ..self.clone() }
     }
 
+    /// The rows that an answer is wanted for, in order.
+    pub fn asked(&self) -> Vec<usize> {
+        self.rows.iter().enumerate().filter_map(|(at, row)| row.map(|_| at)).collect()
+    }
+
     /// Four words for an element of a row.
     pub fn words(&self, row: usize, element: u32) -> [u32; 4] {
-        let DrawRow { key, example, attempt, step } = self.keyed(&self.rows[row]);
+        let DrawRow { key, example, attempt, step } = self.keyed(row);
         philox([element, step, attempt, example], key)
     }
 
@@ -67,12 +72,13 @@ impl Draw {
 
     /// The rows on a device, for kernels that draw: [`DrawRow`]s whose keys hold stream, layer and throw.
     pub fn upload(&self, device: &Device) -> Tensor<1, Int> {
-        upload(&self.rows.iter().map(|row| self.keyed(row)).collect::<Vec<_>>(), device)
+        upload(&(0..self.rows.len()).map(|row| self.keyed(row)).collect::<Vec<_>>(), device)
     }
 
     /// The throw shares a word's place with the key: there are far fewer than 2^32 of them.
-    fn keyed(&self, row: &DrawRow) -> DrawRow {
+    fn keyed(&self, row: usize) -> DrawRow {
+        let row = self.rows[row].unwrap_or_default();
         let [low, high] = row.key;
-        DrawRow { key: [low ^ STREAM ^ self.layer.wrapping_mul(LAYER), high.wrapping_add(self.number)], ..*row }
+        DrawRow { key: [low ^ STREAM ^ self.layer.wrapping_mul(LAYER), high.wrapping_add(self.number)], ..row }
     }
 }

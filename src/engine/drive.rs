@@ -42,7 +42,7 @@ pub trait Feed {
 pub struct Effort {
     /// Steps of the whole batch, judgements included.
     pub steps: u64,
-    /// Forward passes: slots times steps.
+    /// Forward passes: slots times steps, or what of them a compiled plan computed ([`Oracle::computed`]).
     pub forwards: u64,
     /// Backward passes likewise.
     pub backwards: u64,
@@ -64,6 +64,23 @@ pub fn send(data: &Dataset, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device)
 }
 
+/// Rows that step together: those of a part, in half precision where it searches so, or in full.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Lane {
+    pub part: usize,
+    pub full: bool,
+}
+
+impl Lane {
+    pub fn index(self) -> usize {
+        2 * self.part + usize::from(self.full)
+    }
+
+    pub fn at(index: usize) -> Self {
+        Self { part: index / 2, full: index % 2 == 1 }
+    }
+}
+
 /// Runs one attack under one norm over everything that a feed gives.
 pub struct Drive<'a> {
     /// The defence.
@@ -80,7 +97,8 @@ pub struct Drive<'a> {
     pub key: [u32; 2],
     /// How many rows run at once.
     pub slots: usize,
-    /// Steps between two looks at the flags: 1 on the CPU, a few on a GPU, so that it never waits for the host. No outcome depends on it.
+    /// The most steps between two looks at the flags: 1 on the CPU, a few on a GPU whose steps are short, so that it does not wait for the
+    /// host. No outcome depends on it.
     pub cadence: usize,
 }
 
@@ -119,13 +137,19 @@ impl Drive<'_> {
         }
     }
 
-    /// The defence that attacks step on.
-    pub(super) fn stepped(&self) -> &Oracle {
-        self.surrogate.unwrap_or(self.oracle)
+    /// The defence that a lane's rows step on.
+    pub(super) fn stepped(&self, lane: Lane) -> &Oracle {
+        self.half(lane).or(self.surrogate).unwrap_or(self.oracle)
+    }
+
+    /// The defence in half precision, where a lane's rows search on it.
+    pub(super) fn half(&self, lane: Lane) -> Option<&Oracle> {
+        let wanted = !lane.full && self.surrogate.is_none() && self.parts[lane.part].searches_in_half();
+        self.oracle.half().filter(|_| wanted)
     }
 
     /// Throws that a step averages over.
-    pub(super) fn throws(&self, part: usize) -> u32 {
-        self.stepped().throws(self.parts[part].draws(), self.parts[part].uses_gradients())
+    pub(super) fn throws(&self, lane: Lane) -> u32 {
+        self.stepped(lane).throws(self.parts[lane.part].draws())
     }
 }

@@ -6,6 +6,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::chain::NextRow;
 use super::decide::{Decision, decide};
 use super::draw::{Draw, DrawRow};
 use super::examples::Examples;
@@ -33,6 +34,26 @@ pub struct Claim {
     pub position: usize,
     /// Whether the point itself is wanted, for the gallery.
     pub keep: bool,
+    /// What half precision has to do with it.
+    pub search: Search,
+}
+
+/// In which precision the row of a claim searched, and how it ended there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Search {
+    /// In single precision; it claims a break.
+    Full,
+    /// In half precision; it claims a break.
+    Half,
+    /// In half precision; it ran out of steps and claims nothing, but has a last point.
+    RanOut {
+        /// The row, which the chain has not heard of.
+        row: NextRow,
+        /// What it cost.
+        forwards: u32,
+        /// What it cost.
+        backwards: u32,
+    },
 }
 
 /// What the judge says of a claim.
@@ -118,11 +139,11 @@ impl Judge {
         }
         let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
         let mut index = vec![-1; self.slots];
-        let mut draw = Draw::none(self.slots);
+        let mut draw = Draw::of(vec![None; self.slots]);
         for (at, claim) in self.claims.iter().enumerate() {
             rows[at] = Row { step_size: 0.0, steps: 0, counts_from: 0, flags: claim.row.flags & TARGETED, generation: 1, ..claim.row };
             index[at] = claim.position as i32;
-            draw.rows[at] = DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT };
+            draw.rows[at] = Some(DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT });
         }
         let mut batch = Slots::new(self.slots, oracle.shape(), norm, 0, &self.device);
         batch.admit(data, &index);

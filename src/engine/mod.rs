@@ -5,7 +5,8 @@
 //! [`slots`] is what lives on the device, [`oracle`] is the only door to the defence ([`base`] in its middle, [`pass`] through its
 //! layers and back, [`pool`] where votes are counted), [`aim`] tells an attack what counts as success, [`decide`] is the defence's
 //! decision and [`judge`] what counts of it, [`draw`] is what a random defence throws its dice with, [`examples`] are
-//! the inputs as a device reaches them, [`drive`] is what a run needs, and `seats` the loop around them.
+//! the inputs as a device reaches them, [`drive`] is what a run needs, `seats` the loop around them, and [`precision`] says what half
+//! precision may decide.
 
 pub mod aim;
 pub mod base;
@@ -19,5 +20,6 @@ pub mod judge;
 pub mod oracle;
 pub mod pass;
 pub mod pool;
+pub mod precision;
 mod seats;
 pub mod slots;

@@ -25,6 +25,7 @@ pub struct Oracle {
     stack: Arc<[Box<dyn Wrapper>]>,
     device: Device,
     adaptive: bool,
+    half: Option<Arc<Oracle>>,
 }
 
 /// The gradients of a loss with respect to an [`Answer`]'s logits [rows, classes] and, where the loss looks at it, its score [rows, 1].
@@ -38,7 +39,7 @@ impl Oracle {
 
     /// An oracle for several classifiers that answer together.
     pub fn of(base: Base, device: Device) -> Self {
-        Self { base, stack: Arc::new([]), device, adaptive: true }
+        Self { base, stack: Arc::new([]), device, adaptive: true, half: None }
     }
 
     /// The same classifier with wrappers around it, outermost first.
@@ -52,6 +53,25 @@ impl Oracle {
     #[must_use]
     pub fn unknown(self) -> Self {
         Self { adaptive: false, ..self }
+    }
+
+    /// As it stands, with its networks a second time in half precision, for attacks to search on ([`super::precision`]).
+    #[must_use]
+    pub fn with_half(self) -> Self {
+        let members = self.base.members.iter().map(Classifier::halved).collect();
+        let half = Self { base: Base { members, combine: self.base.combine }, half: None, ..self.clone() };
+        Self { half: Some(Arc::new(half)), ..self }
+    }
+
+    /// The same defence without half precision.
+    #[must_use]
+    pub fn in_full(self) -> Self {
+        Self { half: None, ..self }
+    }
+
+    /// The same defence with its networks in half precision, where attacks are to search on it. It decides nothing.
+    pub fn half(&self) -> Option<&Oracle> {
+        self.half.as_deref()
     }
 
     /// Whether attacks know the defence.
@@ -99,16 +119,21 @@ impl Oracle {
         self.base.members.len() > 1 && self.base.combine == Combine::Vote
     }
 
+    /// Rows that passes over `slots` rows compute where `asked` of them are wanted: a compiled plan leaves the others out.
+    pub fn computed(&self, asked: u64, slots: u64) -> u64 {
+        if self.base.members.iter().all(|member| member.plan.is_some()) { asked } else { slots }
+    }
+
     /// Throws that a decision takes: one; for a random defence [`JUDGED_DRAWS`], or as many as are polled.
     pub fn draws(&self) -> u32 {
         let polled = self.stack.iter().filter_map(|wrapper| wrapper.polls()).max();
         polled.unwrap_or(if self.is_random() { JUDGED_DRAWS } else { 1 })
     }
 
-    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] for gradients of a random defence and
-    /// for scores of one that polls. An attack that does not know the defence follows single draws unless it is told otherwise.
-    pub fn throws(&self, asked: Option<u32>, gradients: bool) -> u32 {
-        let usual = if self.adaptive && (gradients || self.polls()) { JUDGED_DRAWS } else { 1 };
+    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] of a random defence. An attack that does
+    /// not know the defence follows single draws unless it is told otherwise.
+    pub fn throws(&self, asked: Option<u32>) -> u32 {
+        let usual = if self.adaptive { JUDGED_DRAWS } else { 1 };
         if self.is_random() { asked.unwrap_or(usual) } else { 1 }
     }
 

@@ -53,7 +53,7 @@ pub(super) struct Way<'a> {
 impl<'a> Way<'a> {
     /// Inputs [rows, features] through the layers from `depth` on.
     pub(super) fn pass(self, depth: usize, inputs: Tensor<2>, draw: &Draw) -> Pass<'a> {
-        let Some(layer) = self.layers.get(depth) else { return self.middle(inputs) };
+        let Some(layer) = self.layers.get(depth) else { return self.middle(inputs, draw) };
         let (shape, draw_here) = (self.shape, draw.at(depth));
         let inner = self.pass(depth + 1, layer.inputs(inputs.clone(), shape, &draw_here), draw);
         let raw = inner.answer.logits.clone();
@@ -94,8 +94,8 @@ impl<'a> Way<'a> {
         Pass { answer, back }
     }
 
-    fn middle(self, inputs: Tensor<2>) -> Pass<'a> {
-        let Said { logits, ballots, pull } = self.base.say(inputs, self.ask.back, self.ask.adaptive);
+    fn middle(self, inputs: Tensor<2>, draw: &Draw) -> Pass<'a> {
+        let Said { logits, ballots, pull } = self.base.say(inputs, &draw.asked(), self.ask.back, self.ask.adaptive);
         let back = pull.map(|pull| -> Back<'a> { Box::new(move |gradient, _| pull(gradient)) });
         Pass { answer: Answer { logits, score: None, ballots }, back }
     }

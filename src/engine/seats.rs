@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
 
@@ -9,8 +10,8 @@ use super::aim::Aim;
 use super::base::mean;
 use super::chain::{Chain, End, NextRow, Word};
 use super::draw::{Draw, DrawRow};
-use super::drive::{Drive, Effort, Feed};
-use super::judge::{Claim, Judge, Judgement, under};
+use super::drive::{Drive, Effort, Feed, Lane};
+use super::judge::{Claim, Judge, Judgement, Search, under};
 use super::oracle::{read_matrix, read_words};
 use super::pass::Answer;
 use super::slots::Slots;
@@ -33,11 +34,17 @@ struct Seat {
 /// Chains of one worker that wait for a later part, in batches, before the first part takes no more.
 const PARKED_BATCHES: usize = 8;
 
+/// A look at the flags keeps a GPU waiting for some tenths of that, and a row that has ended holds its slot until the next one: with
+/// steps at least so long a look follows every step, with shorter ones several share it.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// A chain that is not finished.
 struct Active {
     chain: Chain,
     /// Claims without the judge's word.
     pending: usize,
+    /// Whether it can only go on once the judge has spoken.
+    held: bool,
 }
 
 /// The rows of a run.
@@ -47,16 +54,18 @@ pub(super) struct Seats<'a, 'f> {
     slots: Slots,
     judge: Judge,
     seats: Vec<Option<Seat>>,
-    /// The part whose rows are in the slots.
-    part: usize,
+    /// The lane whose rows are in the slots.
+    lane: Lane,
     /// Chains that are not finished, by number.
     active: BTreeMap<usize, Active>,
     taken: usize,
-    /// Chains that wait for a slot, by the part that they want.
+    /// Chains that wait for a slot, by the lane that they want.
     waiting: Vec<VecDeque<usize>>,
     exhausted: bool,
     generation: u32,
     effort: Effort,
+    /// Steps to the next look at the flags.
+    cadence: usize,
 }
 
 impl<'a, 'f> Seats<'a, 'f> {
@@ -67,13 +76,14 @@ impl<'a, 'f> Seats<'a, 'f> {
             slots: drive.empty_slots(0),
             judge: Judge::new(drive.slots, drive.oracle.features(), drive.oracle.device()),
             seats: (0..drive.slots).map(|_| None).collect(),
-            part: 0,
+            lane: Lane::at(0),
             active: BTreeMap::new(),
             taken: 0,
-            waiting: drive.parts.iter().map(|_| VecDeque::new()).collect(),
+            waiting: vec![VecDeque::new(); 2 * drive.parts.len()],
             exhausted: false,
             generation: 0,
             effort: Effort::default(),
+            cadence: drive.cadence,
         }
     }
 
@@ -84,11 +94,14 @@ impl<'a, 'f> Seats<'a, 'f> {
         }
         self.admit()?;
         if self.seats.iter().any(Option::is_some) {
-            let sound = (0..self.drive.cadence).all(|_| self.step());
+            let begun = Instant::now();
+            let sound = (0..self.cadence).all(|_| self.step());
             self.leave(sound)?;
-        } else if let Some(part) = self.next_part() {
-            self.part = part;
-            self.slots = self.drive.empty_slots(part);
+            let step = begun.elapsed() / self.cadence as u32;
+            self.cadence = (LOOK.as_secs_f64() / step.as_secs_f64()).ceil().clamp(1.0, self.drive.cadence as f64) as usize;
+        } else if let Some(lane) = self.next_lane() {
+            self.lane = lane;
+            self.slots = self.drive.empty_slots(lane.part);
         } else if self.judge.is_idle() {
             return Ok(false);
         } else {
@@ -102,15 +115,16 @@ impl<'a, 'f> Seats<'a, 'f> {
     pub(super) fn effort(&self) -> Effort {
         let (passes, judged) = self.judge.cost();
         let mut effort = self.effort;
-        effort += Effort { steps: passes, forwards: passes * self.drive.slots as u64, backwards: 0, occupied: judged };
+        let forwards = self.drive.oracle.computed(judged, passes * self.drive.slots as u64);
+        effort += Effort { steps: passes, forwards, backwards: 0, occupied: judged };
         effort
     }
 
-    /// The part to turn to once the slots are empty: the next one that chains wait for, in turns.
-    fn next_part(&self) -> Option<usize> {
-        let parts = self.waiting.len();
-        let wanted = |&part: &usize| !self.waiting[part].is_empty() || part == 0 && !self.exhausted;
-        (1..parts).map(|ahead| (self.part + ahead) % parts).find(wanted)
+    /// The lane to turn to once the slots are empty: the next one that chains wait for, in turns.
+    fn next_lane(&self) -> Option<Lane> {
+        let lanes = self.waiting.len();
+        let wanted = |&lane: &usize| !self.waiting[lane].is_empty() || lane == 0 && !self.exhausted;
+        (1..lanes).map(|ahead| (self.lane.index() + ahead) % lanes).find(wanted).map(Lane::at)
     }
 
     /// Fills empty slots.
@@ -136,11 +150,11 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// The next chain with a row to run.
     fn next_chain(&mut self) -> Result<Option<usize>> {
         loop {
-            if let Some(number) = self.waiting[self.part].pop_front() {
+            if let Some(number) = self.waiting[self.lane.index()].pop_front() {
                 return Ok(Some(number));
             }
             let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
-            if self.part > 0 || parked >= PARKED_BATCHES * self.drive.slots {
+            if self.lane != Lane::at(0) || parked >= PARKED_BATCHES * self.drive.slots {
                 return Ok(None);
             }
             let Some(chain) = self.feed.take() else {
@@ -150,7 +164,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             self.exhausted = false;
             let number = self.taken;
             self.taken += 1;
-            self.active.insert(number, Active { chain, pending: 0 });
+            self.active.insert(number, Active { chain, pending: 0, held: false });
             self.settle(number)?;
         }
     }
@@ -158,26 +172,26 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// Sends a chain without a slot where it belongs: to the slots, to the feed, or to the wait for the judge.
     fn settle(&mut self, number: usize) -> Result<()> {
         let active = self.active.get_mut(&number).expect("only chains that are not finished are settled");
-        if active.chain.next_row().is_none() {
-            if active.pending > 0 {
-                return Ok(());
-            }
-            if active.chain.resolve() {
-                let active = self.active.remove(&number).expect("it was there a line ago");
-                return self.feed.finish(active.chain);
-            }
+        let idle = active.chain.next_row().is_none();
+        if active.held || idle && active.pending > 0 {
+            return Ok(());
+        }
+        if idle && active.chain.resolve() {
+            let active = self.active.remove(&number).expect("it was there a line ago");
+            return self.feed.finish(active.chain);
         }
         let row = active.chain.next_row().expect("what is not settled has a row to run");
-        self.waiting[self.drive.part_of(row.attempt).0].push_back(number);
+        let lane = Lane { part: self.drive.part_of(row.attempt).0, full: row.full };
+        self.waiting[lane.index()].push_back(number);
         Ok(())
     }
 
-    /// The next row of a chain; `None` where it has none, or where it belongs to another part than the slots' rows.
+    /// The next row of a chain; `None` where it has none, or where it belongs to another lane than the slots' rows.
     fn seat(&mut self, number: usize, kept: bool) -> Option<Seat> {
         let chain = &self.active[&number].chain;
         let row = chain.next_row()?;
         let (part, attempt) = self.drive.part_of(row.attempt);
-        if part != self.part {
+        if self.lane != (Lane { part, full: row.full }) {
             return None;
         }
         self.generation += 1;
@@ -212,16 +226,17 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// One step of the whole batch. False where the attack panicked; its rows are then no longer to be trusted.
     fn step(&mut self) -> bool {
-        let oracle = self.drive.stepped();
-        let attack = &*self.drive.parts[self.part];
+        let oracle = self.drive.stepped(self.lane);
+        let attack = &*self.drive.parts[self.lane.part];
         let draws = self.draws();
         let aim = self.aim();
         let throws = draws.len();
-        let work = (self.drive.slots * throws) as u64;
+        let occupied = (self.seats.iter().flatten().count() * throws) as u64;
+        let work = oracle.computed(occupied, (self.drive.slots * throws) as u64);
         let slots = &mut self.slots;
         self.effort.steps += throws as u64;
         self.effort.forwards += work;
-        self.effort.occupied += (self.seats.iter().flatten().count() * throws) as u64;
+        self.effort.occupied += occupied;
         if !is_sound(|| attack.start(slots)) {
             return false;
         }
@@ -252,9 +267,9 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// The throws of a step, and the seats' next step.
     fn draws(&mut self) -> Vec<Draw> {
-        let throws = self.drive.throws(self.part);
+        let throws = self.drive.throws(self.lane);
         let row = |seat: &mut Option<Seat>| {
-            seat.as_mut().map_or(DrawRow::default(), |seat| {
+            seat.as_mut().map(|seat| {
                 seat.steps += 1;
                 let Row { key, example, restart, .. } = seat.parameters;
                 DrawRow { key, example, attempt: restart, step: seat.steps }
@@ -266,7 +281,7 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// What counts as success, where the logits do not say it all and the attack knows.
     fn aim(&self) -> Option<Aim> {
-        let oracle = self.drive.stepped();
+        let oracle = self.drive.stepped(self.lane);
         let wanted = oracle.is_adaptive() && (oracle.rejects() || oracle.votes() || oracle.is_random());
         let row =
             |seat: &Option<Seat>| seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps));
@@ -293,9 +308,22 @@ impl<'a, 'f> Seats<'a, 'f> {
         if ended.is_empty() {
             return Ok(());
         }
-        let throws = self.drive.throws(self.part);
-        let attack = &*self.drive.parts[self.part];
-        let candidates = attack.candidates(&self.slots);
+        let throws = self.drive.throws(self.lane);
+        let attack = &*self.drive.parts[self.lane.part];
+        let mut candidates = attack.candidates(&self.slots);
+        let half = self.drive.half(self.lane).is_some();
+        let stepped = self.drive.stepped(self.lane);
+        // Neither the last step's own dice nor half precision decide whether a row survived: the judge does.
+        let doubted = half || stepped.is_random() && stepped.is_adaptive();
+        let doubtful = |slot: usize, seat: &Seat| doubted && status(slot, seat) == SURVIVED;
+        let remain: Vec<i32> = (0..self.drive.slots)
+            .map(|slot| if self.seats[slot].as_ref().is_some_and(|seat| doubtful(slot, seat)) { slot as i32 } else { -1 })
+            .collect();
+        let remains = if remain.iter().any(|&slot| slot >= 0) { attack.remains(&self.slots) } else { None };
+        let judged = remains.is_some();
+        if let Some(points) = remains {
+            candidates = kernel::admit(candidates, points, upload(&remain, self.drive.oracle.device()));
+        }
         let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
         let distances = if ended.iter().any(|&slot| broken(slot)) {
             read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
@@ -308,17 +336,30 @@ impl<'a, 'f> Seats<'a, 'f> {
             let seat = self.seats[slot].take().expect("ended rows have a seat");
             let state = states[slot];
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
+            let (forwards, backwards) = (state.forwards * throws, state.backwards * throws);
             let end = match status(slot, &seat) {
+                SURVIVED if judged && half => {
+                    active.pending += 1;
+                    active.held = true;
+                    claims.push((slot, self.claim(&seat, Search::RanOut { row: seat.row, forwards, backwards })));
+                    continue;
+                }
                 BROKEN => {
                     active.pending += 1;
-                    claims.push((slot, self.claim(&seat)));
+                    claims.push((slot, self.claim(&seat, if half { Search::Half } else { Search::Full })));
                     End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
                 }
+                SURVIVED if judged => {
+                    active.pending += 1;
+                    claims.push((slot, self.claim(&seat, Search::Full)));
+                    End::Doubtful
+                }
                 SURVIVED => End::Survived,
+                FAILED if half && sound => End::Again,
                 _ => End::Failed,
             };
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
-            active.chain.record(seat.row, end, state.forwards * throws, state.backwards * throws);
+            active.chain.record(seat.row, end, forwards, backwards);
             let kept = attack.keeps_for_next_row() && end != End::Failed;
             self.seats[slot] = self.seat(seat.number, kept);
             if self.seats[slot].is_none() {
@@ -333,7 +374,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.hear(judgements)
     }
 
-    fn claim(&self, seat: &Seat) -> Claim {
+    fn claim(&self, seat: &Seat, search: Search) -> Claim {
         let chain = &self.active[&seat.number].chain;
         Claim {
             chain: seat.number,
@@ -341,6 +382,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             row: seat.parameters,
             position: chain.position,
             keep: self.feed.wants_point(chain),
+            search,
         }
     }
 
@@ -353,9 +395,16 @@ impl<'a, 'f> Seats<'a, 'f> {
                 Judgement { failed: true, .. } => Word::Failed,
                 Judgement { distances, .. } if !under(self.drive.norm, &distances).is_finite() => Word::Failed,
                 Judgement { broken: true, distances, .. } => Word::Broken(under(self.drive.norm, &distances)),
+                Judgement { claim: Claim { search: Search::Half, .. }, .. } => Word::Again,
                 _ => Word::Refused,
             };
-            active.chain.judged(judgement.claim.epsilon, word);
+            match judgement.claim.search {
+                Search::RanOut { row, forwards, backwards } => {
+                    active.held = false;
+                    active.chain.ran_out(row, word, forwards, backwards);
+                }
+                Search::Full | Search::Half => active.chain.judged(judgement.claim.epsilon, word),
+            }
             active.pending -= 1;
             let seated = self.seats.iter().flatten().any(|seat| seat.number == number)
                 || self.waiting.iter().any(|waiting| waiting.contains(&number));

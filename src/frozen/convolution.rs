@@ -17,15 +17,28 @@ pub(super) struct Pass {
     /// Channels of a group.
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    /// From the input's element of a pixel to what its taps read.
+    /// From the input's element of a pixel to what its taps read, in the target's units.
     pub(super) taps: Vec<usize>,
     pub(super) input: Grid,
     pub(super) output: Grid,
-    /// [group][block of outputs][input][tap][output of the block]
+    /// In the target's order.
     pub(super) weights: Vec<f32>,
     /// One an output of each group, or none.
     pub(super) bias: Vec<f32>,
 }
+
+/// What a pass is laid out for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// What a vector counts in taps.
+    pub(super) vector: usize,
+    /// Weights in the order that the target wants, of so many groups, outputs and inputs of each, and taps; `tall` where there is one
+    /// column alone.
+    pub(super) pack: fn([usize; 4], bool, &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32>,
+}
+
+/// This processor: taps in numbers, weights as [group][block of outputs][input][tap][output of the block].
+pub(super) const PROCESSOR: Target = Target { vector: BLOCK, pack: packed };
 
 /// What bits do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +79,7 @@ fn blocks(outputs: usize, tall: bool) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Weights in the order that [`Pass`] wants: `weight` gives that of a group, an output and an input of it, and a tap.
-pub(super) fn packed(
-    [groups, outputs, inputs, taps]: [usize; 4],
-    tall: bool,
-    weight: impl Fn(usize, usize, usize, usize) -> f32,
-) -> Vec<f32> {
+fn packed([groups, outputs, inputs, taps]: [usize; 4], tall: bool, weight: &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32> {
     let mut weights = Vec::with_capacity(groups * outputs * inputs * taps);
     for group in 0..groups {
         for (first, size) in blocks(outputs, tall) {

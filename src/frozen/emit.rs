@@ -1,7 +1,6 @@
 //! From layers to steps: where every value and gradient lies, what runs forward, and what runs backward.
 
-use super::convolution::Bits;
-use super::lanes::BLOCK;
+use super::convolution::{Bits, Target};
 use super::layers::{Affine, Kind, Layer, Network, Number};
 use super::layout::{Buffer, Layout, Placed, wider};
 use super::step::Step;
@@ -23,7 +22,8 @@ pub(super) struct Script {
 /// A piece of memory and the steps, forward and then backward, between which it is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    pub(super) bytes: usize,
+    /// Bits that an image takes.
+    pub(super) bits: usize,
     pub(super) first: usize,
     pub(super) last: usize,
 }
@@ -38,8 +38,12 @@ struct Gradient {
     gated: bool,
 }
 
+/// Bits of a number.
+const NUMBER: usize = 32;
+
 struct Emitter<'a> {
     network: &'a Network,
+    target: Target,
     script: Script,
     /// Whether steps go backward.
     turned: bool,
@@ -54,7 +58,7 @@ struct Emitter<'a> {
 }
 
 /// Lays out a network.
-pub(super) fn emit(network: &Network) -> Script {
+pub(super) fn emit(network: &Network, target: Target) -> Script {
     let count = network.sides.len();
     let mut makers = vec![None; count];
     let mut open = vec![0; count];
@@ -65,6 +69,7 @@ pub(super) fn emit(network: &Network) -> Script {
     let nowhere = Placed { buffer: 0, layout: Layout::plain([0; 3]) };
     let mut emitter = Emitter {
         network,
+        target,
         script: Script::default(),
         turned: false,
         values: vec![nowhere; count],
@@ -84,9 +89,10 @@ impl Emitter<'_> {
         self.script.forward.len() + self.script.backward.len()
     }
 
-    fn buffer(&mut self, bytes: usize) -> Buffer {
+    /// Memory of so many bits an image.
+    fn buffer(&mut self, bits: usize) -> Buffer {
         let now = self.clock();
-        self.script.buffers.push(Span { bytes, first: now, last: now });
+        self.script.buffers.push(Span { bits, first: now, last: now });
         self.script.buffers.len() - 1
     }
 
@@ -104,7 +110,7 @@ impl Emitter<'_> {
     /// A new value in memory, its border zeroed.
     fn place(&mut self, sides: [usize; 3], border: [usize; 4]) -> Placed {
         let layout = Layout { sides, border };
-        let placed = Placed { buffer: self.buffer(4 * BLOCK * layout.vectors()), layout };
+        let placed = Placed { buffer: self.buffer(NUMBER * layout.vectors()), layout };
         if !layout.is_plain() {
             self.push(Step::Border(placed));
         }
@@ -153,13 +159,13 @@ impl Emitter<'_> {
         self.values[*output] = placed;
         let plain = Layout::plain(sides);
         if kind.rectifies() {
-            self.left[at] = Some(self.buffer(plain.elements() * BLOCK / 8));
+            self.left[at] = Some(self.buffer(plain.elements()));
         }
         match kind {
             Kind::Convolution { of, .. } => {
                 let added = inputs.get(1).map(|&added| (self.values[added].layout.grid(), self.values[added].buffer));
                 let bits = self.left[at].map(|bits| (Bits::Rectify, plain.grid(), bits));
-                let pass = of.forward(&input.layout, &placed.layout);
+                let pass = of.forward(&input.layout, &placed.layout, self.target);
                 self.push(Step::Convolve { pass, input: input.buffer, output: placed.buffer, add: added, bits });
             }
             Kind::Affine { of, .. } => self.push(Step::Scale { of: of.clone(), input, output: placed, bits: self.left[at] }),
@@ -175,7 +181,7 @@ impl Emitter<'_> {
                 }
             }
             Kind::MaxPool(pool) => {
-                let winners = self.buffer(plain.elements() * BLOCK);
+                let winners = self.buffer(8 * plain.elements());
                 self.left[at] = Some(winners);
                 self.push(Step::MaxPool { pool: pool.clone(), input, output: placed, winners });
             }
@@ -185,7 +191,7 @@ impl Emitter<'_> {
                 self.push(Step::Pair { pair: pair.clone(), inputs, output: placed });
             }
             Kind::Standardise { run, epsilon } => {
-                let deviations = self.buffer(4 * BLOCK * (plain.elements() / run));
+                let deviations = self.buffer(NUMBER * (plain.elements() / run));
                 self.left[at] = Some(deviations);
                 self.push(Step::Standardise { run: *run, epsilon: *epsilon, input, output: placed, deviations });
             }
@@ -312,7 +318,7 @@ impl Emitter<'_> {
         let rectified = self.makers[input].filter(|&layer| self.network.layers[layer].kind.rectifies());
         let bits = rectified.filter(|_| self.open[input] == 1).and_then(|layer| self.left[layer]);
         let plain = Layout::plain(to.layout.sides).grid();
-        for (first, pass) in of.backward(&gradient.layout, &to.layout) {
+        for (first, pass) in of.backward(&gradient.layout, &to.layout, self.target) {
             let add = before.map(|before| (before.at.layout.grid().every(first, of.stride), before.at.buffer));
             let bits = bits.map(|bits| (Bits::Gate, plain.every(first, of.stride), bits));
             self.push(Step::Convolve { pass, input: gradient.buffer, output: to.buffer, add, bits });

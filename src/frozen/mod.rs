@@ -1,4 +1,4 @@
-//! A network whose weights no longer change, compiled for the processor.
+//! A network whose weights no longer change, compiled for the processor, and for GPUs in [`gpu`].
 //!
 //! An attack runs one network thousands of times and wants two things of it: logits, and the gradient of a loss of them with respect to
 //! the images. [`Plan::compile`] turns a frozen graph and its weights into a list of steps forward and one backward:
@@ -10,11 +10,12 @@
 //! - Of the way forward only what the way back needs is kept: a bit for each rectified number, a byte for each pooling window.
 //!
 //! An operation that a plan cannot hold leaves the network to Burn, and [`Plan::compile`] names it: products of two values, dense layers
-//! over values of more than two sides, choices between values, and reductions other than sums and means. GPUs and training are Burn's too.
+//! over values of more than two sides, choices between values, and reductions other than sums and means. Training is Burn's too.
 
 mod convolution;
 mod element;
 mod emit;
+pub mod gpu;
 mod lanes;
 mod layers;
 mod layout;
@@ -34,3 +35,8 @@ pub use plan::{Plan, Tape};
 /// How the processor's numbers come about, as results and stores say it. Changes whenever a change here may move a verdict, so that
 /// what was found by other means is not mixed in.
 pub const ROUTE: &str = "native, plan 1";
+
+/// The same of a GPU whose driver is given shaders in `language`.
+pub fn gpu_route(language: &str) -> String {
+    format!("{language}, plan 1")
+}

@@ -1,7 +1,6 @@
 //! The passes of a convolution: one forward, and backward one for each phase of its stride.
 
-use super::convolution::{Pass, packed};
-use super::lanes::BLOCK;
+use super::convolution::{Pass, Target};
 use super::layout::{Grid, Layout};
 
 /// A convolution as a graph states it. A dense layer is one of a single pixel.
@@ -74,10 +73,10 @@ impl Convolution {
     }
 
     /// The pass forward.
-    pub(super) fn forward(&self, input: &Layout, output: &Layout) -> Pass {
+    pub(super) fn forward(&self, input: &Layout, output: &Layout, target: Target) -> Pass {
         let from = input.grid();
         let [height, width] = self.kernel;
-        let at = |tap: usize| BLOCK * (tap / width * self.dilation[0] * from.row + tap % width * self.dilation[1] * from.column);
+        let at = |tap: usize| target.vector * (tap / width * self.dilation[0] * from.row + tap % width * self.dilation[1] * from.column);
         let origin = from.origin - self.padding[0] * from.row - self.padding[1] * from.column;
         let (inputs, outputs, taps) = (self.group_inputs(), self.group_outputs(), height * width);
         let weight = |group, output, input, tap| self.weight[((group * outputs + output) * inputs + input) * taps + tap];
@@ -89,19 +88,19 @@ impl Convolution {
             taps: (0..taps).map(at).collect(),
             input: Grid { origin, ..from }.every([0, 0], self.stride),
             output: output.grid(),
-            weights: packed([self.groups, outputs, inputs, taps], self.to[2] == 1, weight),
+            weights: (target.pack)([self.groups, outputs, inputs, taps], self.to[2] == 1, &weight),
             bias: self.bias.clone(),
         }
     }
 
     /// The passes from the gradient of the result to that of what it reads; each with the first pixel that it writes, one every stride.
-    pub(super) fn backward(&self, gradient: &Layout, output: &Layout) -> Vec<([usize; 2], Pass)> {
+    pub(super) fn backward(&self, gradient: &Layout, output: &Layout, target: Target) -> Vec<([usize; 2], Pass)> {
         let columns = self.phases(1);
         let rows = self.phases(0);
-        rows.iter().flat_map(|row| columns.iter().map(|column| self.phase(row, column, gradient, output))).collect()
+        rows.iter().flat_map(|row| columns.iter().map(|column| self.phase([row, column], gradient, output, target))).collect()
     }
 
-    fn phase(&self, row: &Phase, column: &Phase, gradient: &Layout, output: &Layout) -> ([usize; 2], Pass) {
+    fn phase(&self, [row, column]: [&Phase; 2], gradient: &Layout, output: &Layout, target: Target) -> ([usize; 2], Pass) {
         let from = gradient.grid();
         let least = |phase: &Phase| phase.taps.iter().map(|(_, reads)| *reads).min().unwrap_or(0);
         let (top, left) = (least(row), least(column));
@@ -110,7 +109,7 @@ impl Convolution {
             .iter()
             .flat_map(|&(down, reads)| column.taps.iter().map(move |&(across, also)| (down, reads, across, also)))
             .map(|(down, reads, across, also)| {
-                (down * self.kernel[1] + across, BLOCK * ((reads - top) as usize * from.row + (also - left) as usize * from.column))
+                (down * self.kernel[1] + across, target.vector * ((reads - top) as usize * from.row + (also - left) as usize * from.column))
             })
             .collect();
         let origin = from.origin.wrapping_add_signed(top * from.row as isize + left * from.column as isize);
@@ -122,7 +121,7 @@ impl Convolution {
             groups: self.groups,
             inputs,
             outputs,
-            weights: packed([self.groups, outputs, inputs, taps.len()], column.count == 1, weight),
+            weights: (target.pack)([self.groups, outputs, inputs, taps.len()], column.count == 1, &weight),
             taps: taps.iter().map(|(_, at)| *at).collect(),
             input: Grid { origin, ..from },
             output: output.grid().every(first, self.stride),

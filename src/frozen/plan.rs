@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::emit::{Script, emit};
+use super::convolution::PROCESSOR;
+use super::emit::{Script, Span, emit};
 use super::lanes::{BLOCK, Level};
 use super::layout::Placed;
 use super::read::read;
@@ -39,6 +40,8 @@ pub struct Plan {
 pub struct Tape {
     plan: Arc<Plan>,
     blocks: Vec<Memory>,
+    /// The rows that went forward, in order, of so many.
+    asked: Vec<usize>,
     rows: usize,
 }
 
@@ -58,8 +61,8 @@ impl Plan {
     /// A graph that does not fit together.
     pub fn compile(graph: &Graph, weights: &Weights) -> Result<std::result::Result<Self, BTreeSet<String>>> {
         Ok(read(graph, weights)?.map(|network| {
-            let script = emit(&network);
-            let (places, [tape_bytes, scratch_bytes]) = place(&script);
+            let script = emit(&network, PROCESSOR);
+            let (places, [tape_bytes, scratch_bytes]) = place(&script, BLOCK, LINE, usize::MAX);
             let (features, classes) = (graph.input.iter().product(), graph.classes);
             let (tapes, scratches) = Default::default();
             Self { script, places, tape_bytes, scratch_bytes, features, classes, level: Level::available()[0], tapes, scratches }
@@ -77,35 +80,37 @@ impl Plan {
         (self.tape_bytes + self.scratch_bytes) / BLOCK
     }
 
-    /// Logits [rows, classes] of flat images [rows, features].
-    pub fn logits(&self, images: &[f32]) -> Vec<f32> {
+    /// Logits [rows, classes] of flat images [rows, features]: of the rows `asked`, each once and in order; 0 for the others, which cost
+    /// nothing.
+    pub fn logits(&self, images: &[f32], asked: &[usize]) -> Vec<f32> {
         let mut logits = vec![0.0; images.len() / self.features * self.classes];
-        let blocks = images.par_chunks(BLOCK * self.features).zip(logits.par_chunks_mut(BLOCK * self.classes));
-        blocks.for_each(|(images, logits)| {
+        let mut rows = picked(&mut logits, self.classes, asked);
+        asked.par_chunks(BLOCK).zip(rows.par_chunks_mut(BLOCK)).for_each(|(asked, logits)| {
             let mut tape = take(&self.tapes, self.tape_bytes);
-            self.forward_block(&mut tape, images, logits);
+            self.forward_block(&mut tape, images, asked, logits);
             give(&self.tapes, [tape]);
         });
         logits
     }
 
     /// As [`Plan::logits`], with what [`Tape::gradient`] needs.
-    pub fn forward(self: &Arc<Self>, images: &[f32]) -> (Vec<f32>, Tape) {
+    pub fn forward(self: &Arc<Self>, images: &[f32], asked: &[usize]) -> (Vec<f32>, Tape) {
         let rows = images.len() / self.features;
         let mut logits = vec![0.0; rows * self.classes];
-        let mut blocks: Vec<Memory> = (0..rows.div_ceil(BLOCK)).map(|_| take(&self.tapes, self.tape_bytes)).collect();
-        let each = images.par_chunks(BLOCK * self.features).zip(logits.par_chunks_mut(BLOCK * self.classes));
-        each.zip(&mut blocks).for_each(|((images, logits), tape)| self.forward_block(tape, images, logits));
-        (logits, Tape { plan: self.clone(), blocks, rows })
+        let mut blocks: Vec<Memory> = (0..asked.len().div_ceil(BLOCK)).map(|_| take(&self.tapes, self.tape_bytes)).collect();
+        let mut wanted = picked(&mut logits, self.classes, asked);
+        let each = asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK));
+        each.zip(&mut blocks).for_each(|((asked, logits), tape)| self.forward_block(tape, images, asked, logits));
+        (logits, Tape { plan: self.clone(), blocks, asked: asked.to_vec(), rows })
     }
 
-    fn forward_block(&self, tape: &mut Memory, images: &[f32], logits: &mut [f32]) {
+    fn forward_block(&self, tape: &mut Memory, images: &[f32], asked: &[usize], logits: &mut [&mut [f32]]) {
         let mut scratch = take(&self.scratches, self.scratch_bytes);
         let memory = self.memory(tape, &mut scratch);
         if let (Some(to), Some(from)) = (self.script.images, self.script.logits) {
             // SAFETY: the plan holds the images and the logits of a block.
             unsafe {
-                put(to, memory(to.buffer), images);
+                put(to, memory(to.buffer), images, asked);
                 self.run(&self.script.forward, &memory);
                 get(from, memory(from.buffer), logits);
             }
@@ -113,13 +118,13 @@ impl Plan {
         give(&self.scratches, [scratch]);
     }
 
-    fn backward_block(&self, tape: &mut Memory, asked: &[f32], gradient: &mut [f32]) {
+    fn backward_block(&self, tape: &mut Memory, slopes: &[f32], asked: &[usize], gradient: &mut [&mut [f32]]) {
         let mut scratch = take(&self.scratches, self.scratch_bytes);
         let memory = self.memory(tape, &mut scratch);
         if let (Some(to), Some(from)) = (self.script.ask, self.script.answer) {
             // SAFETY: the plan holds the gradients of a block.
             unsafe {
-                put(to, memory(to.buffer), asked);
+                put(to, memory(to.buffer), slopes, asked);
                 self.run(&self.script.backward, &memory);
                 get(from, memory(from.buffer), gradient);
             }
@@ -147,13 +152,23 @@ impl Plan {
 }
 
 impl Tape {
-    /// The gradient [rows, features], with respect to the images, of the loss whose gradient with respect to the logits is `asked`
-    /// [rows, classes]. Zeros where no logit depends on the images smoothly.
-    pub fn gradient(&mut self, asked: &[f32]) -> Vec<f32> {
+    /// The gradient [rows, features], with respect to the images, of the loss whose gradient with respect to the logits is `slopes`
+    /// [rows, classes]. Zeros in rows that were not asked for or have no slope, and where no logit depends on the images smoothly.
+    pub fn gradient(&mut self, slopes: &[f32]) -> Vec<f32> {
         let plan = &self.plan;
         let mut gradient = vec![0.0; self.rows * plan.features];
-        let blocks = asked.par_chunks(BLOCK * plan.classes).zip(gradient.par_chunks_mut(BLOCK * plan.features));
-        blocks.zip(&mut self.blocks).for_each(|((asked, gradient), tape)| plan.backward_block(tape, asked, gradient));
+        let flat = |&row: &usize| slopes[row * plan.classes..(row + 1) * plan.classes].iter().all(|slope| *slope == 0.0);
+        let mut wanted = picked(&mut gradient, plan.features, &self.asked);
+        let each = self.asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK)).zip(&mut self.blocks);
+        each.for_each(|((asked, gradient), tape)| {
+            // Rows that a step has ended ask for nothing any more, and those of one-step attacks end together.
+            if asked.iter().all(flat) {
+                return;
+            }
+            plan.backward_block(tape, slopes, asked, gradient);
+            // Whatever a row without a slope met on its way, so that it does not matter which rows are beside it.
+            gradient.iter_mut().zip(asked).filter(|(_, row)| flat(row)).for_each(|(gradient, _)| gradient.fill(0.0));
+        });
         gradient
     }
 }
@@ -173,14 +188,21 @@ fn give(pool: &Mutex<Vec<Memory>>, memory: impl IntoIterator<Item = Memory>) {
     pool.lock().unwrap_or_else(PoisonError::into_inner).extend(memory);
 }
 
-/// Spreads rows over a value: image i becomes lane i. Lanes without an image are 0.
+/// The rows `asked` of a matrix, in order.
+fn picked<'a>(matrix: &'a mut [f32], columns: usize, asked: &[usize]) -> Vec<&'a mut [f32]> {
+    let mut asked = asked.iter().peekable();
+    let rows = matrix.chunks_exact_mut(columns).enumerate();
+    rows.filter_map(|(at, row)| asked.next_if_eq(&&at).map(|_| row)).collect()
+}
+
+/// Spreads rows `asked` of a matrix over a value: the i-th of them becomes lane i. Lanes without a row are 0.
 ///
 /// # Safety
 /// The value is there.
-unsafe fn put(value: Placed, to: *mut u8, rows: &[f32]) {
+unsafe fn put(value: Placed, to: *mut u8, matrix: &[f32], asked: &[usize]) {
     let elements = value.layout.elements();
     for element in 0..elements {
-        let lanes = std::array::from_fn(|lane| rows.get(lane * elements + element).copied().unwrap_or(0.0));
+        let lanes = std::array::from_fn(|lane| asked.get(lane).map_or(0.0, |row| matrix[row * elements + element]));
         // SAFETY: the element is within the value.
         unsafe { to.cast::<[f32; BLOCK]>().add(value.layout.position(element)).write(lanes) };
     }
@@ -190,36 +212,41 @@ unsafe fn put(value: Placed, to: *mut u8, rows: &[f32]) {
 ///
 /// # Safety
 /// As [`put`].
-unsafe fn get(value: Placed, from: *const u8, rows: &mut [f32]) {
+unsafe fn get(value: Placed, from: *const u8, rows: &mut [&mut [f32]]) {
     let elements = value.layout.elements();
     for element in 0..elements {
         // SAFETY: the element is within the value.
         let lanes = unsafe { from.cast::<[f32; BLOCK]>().add(value.layout.position(element)).read() };
-        for (row, number) in rows.chunks_exact_mut(elements).zip(lanes) {
+        for (row, number) in rows.iter_mut().zip(lanes) {
             row[element] = number;
         }
     }
 }
 
-/// Where every buffer goes: what outlives the way forward side by side, the rest wherever nothing is that is used at the same time.
-fn place(script: &Script) -> (Vec<(bool, usize)>, [usize; 2]) {
+/// Where every buffer of so many images goes, in bytes: what outlives the way forward side by side, the rest wherever nothing is that is
+/// used at the same time. All begin at a multiple of `line`, and none lies in two pages.
+pub(super) fn place(script: &Script, images: usize, line: usize, page: usize) -> (Vec<(bool, usize)>, [usize; 2]) {
     let turn = script.forward.len();
     let mut places: Vec<(bool, usize)> = Vec::with_capacity(script.buffers.len());
     let mut ends = [0, 0];
+    let size = |span: &Span| (span.bits * images / 8).next_multiple_of(line);
+    let in_page = |start: usize, bytes: usize| if start % page + bytes > page { start.next_multiple_of(page) } else { start };
     for (at, span) in script.buffers.iter().enumerate() {
-        let bytes = span.bytes.next_multiple_of(LINE);
+        let bytes = size(span);
         if span.first < turn && span.last >= turn {
-            places.push((true, ends[0]));
-            ends[0] += bytes;
+            let start = in_page(ends[0], bytes);
+            places.push((true, start));
+            ends[0] = start + bytes;
             continue;
         }
         let overlaps = |other: usize| script.buffers[other].last >= span.first && script.buffers[other].first <= span.last;
         let mut taken: Vec<(usize, usize)> = (0..at)
             .filter(|&other| !places[other].0 && overlaps(other))
-            .map(|other| (places[other].1, places[other].1 + script.buffers[other].bytes.next_multiple_of(LINE)))
+            .map(|other| (places[other].1, places[other].1 + size(&script.buffers[other])))
             .collect();
         taken.sort_unstable();
-        let start = taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { start.max(end) });
+        let start =
+            taken.iter().fold(0, |start, &(begin, end)| if start + bytes <= begin { start } else { in_page(start.max(end), bytes) });
         places.push((false, start));
         ends[1] = ends[1].max(start + bytes);
     }

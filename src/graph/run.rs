@@ -1,7 +1,7 @@
 //! Runs a graph on tensors, node by node.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 
 use super::ops::{apply, constants, layer};
 use super::{Binary, Graph, Node, Op, Source, Value};
@@ -17,6 +17,13 @@ pub struct Constants {
     /// A power's exponent, where it is one known number.
     #[module(skip)]
     pub(super) exponent: Option<f32>,
+}
+
+impl Constants {
+    /// The same numbers in half precision.
+    pub(crate) fn halved(&self) -> Self {
+        Self { matrices: self.matrices.iter().map(|matrix| matrix.clone().cast(FloatDType::F16)).collect(), ..self.clone() }
+    }
 }
 
 /// A graph that has been checked, with what running it needs to know.

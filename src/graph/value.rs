@@ -204,39 +204,39 @@ fn level(a: Value, b: Value) -> (Value, Value) {
     (a.ranked(rank), b.ranked(rank))
 }
 
-/// A condition an element.
-pub(super) struct Mask(DispatchTensor);
+/// A condition an element, with the type of the numbers that it was asked of.
+pub(super) struct Mask(DispatchTensor, FloatDType);
 
 impl Mask {
     /// Compares two values of the same sides.
     pub(super) fn compare(a: Value, b: Value, how: fn(DispatchTensor, DispatchTensor, BoolDType) -> DispatchTensor) -> Self {
-        let kind = kind(&a);
-        Self(how(a.0, b.0, kind))
+        let (kind, of) = (kind(&a), a.0.dtype().into());
+        Self(how(a.0, b.0, kind), of)
     }
 
     /// Where a value is 0.
     pub(super) fn zero(value: Value) -> Self {
-        let kind = kind(&value);
-        Self(Dispatch::float_equal_elem(value.0, Scalar::from(0.0f32), kind))
+        let (kind, of) = (kind(&value), value.0.dtype().into());
+        Self(Dispatch::float_equal_elem(value.0, Scalar::from(0.0f32), kind), of)
     }
 
     /// Where a value is not 0.
     pub(super) fn set(value: Value) -> Self {
-        let kind = kind(&value);
-        Self(Dispatch::float_not_equal_elem(value.0, Scalar::from(0.0f32), kind))
+        let (kind, of) = (kind(&value), value.0.dtype().into());
+        Self(Dispatch::float_not_equal_elem(value.0, Scalar::from(0.0f32), kind), of)
     }
 
     pub(super) fn and(self, other: Self) -> Self {
-        Self(Dispatch::bool_and(self.0, other.0))
+        Self(Dispatch::bool_and(self.0, other.0), self.1)
     }
 
     pub(super) fn or(self, other: Self) -> Self {
-        Self(Dispatch::bool_or(self.0, other.0))
+        Self(Dispatch::bool_or(self.0, other.0), self.1)
     }
 
     /// 1 where it holds, else 0.
     pub(super) fn value(self) -> Value {
-        Value(Dispatch::bool_into_float(self.0, FloatDType::F32))
+        Value(Dispatch::bool_into_float(self.0, self.1))
     }
 }
 

@@ -21,18 +21,24 @@ pub mod apgd_l1_step;
 pub mod apgd_start;
 pub mod apgd_step;
 pub mod bit_depth;
+pub mod convolve;
 pub mod distances;
 pub mod fab_look;
 pub mod fab_start;
 pub mod fab_step;
 pub mod flags;
+pub mod from_lanes;
 pub mod gaussian;
 pub mod jpeg_blocks;
 pub mod keep_best;
 pub mod l1_project;
 pub mod l2_step;
+pub mod lanes;
 pub mod linf_step;
 pub mod loss_gradient;
+pub mod loss_scale;
+pub mod max_pool;
+pub mod max_pool_back;
 pub mod median;
 pub mod median_back;
 pub mod momentum;
@@ -40,17 +46,23 @@ pub mod random;
 pub mod random_start;
 pub mod row;
 pub mod sample;
+pub mod sparse_rows;
 pub mod square;
 pub mod square_linf;
 pub mod square_mass;
+pub mod sweep;
+pub mod to_lanes;
 pub mod total_variation;
+pub mod total_variation_back;
 pub mod votes;
+pub mod weight_step;
 pub mod words;
 
 mod door;
 mod launch;
 mod loss;
 mod plane;
+mod raw;
 mod twin;
 
 use sample::{Shape, Value};
@@ -62,35 +74,48 @@ pub use apgd_l1_step::apgd_l1_step;
 pub use apgd_start::apgd_start;
 pub use apgd_step::apgd_step;
 pub use bit_depth::bit_depth;
+pub use convolve::convolve;
 pub use distances::distances;
 pub use fab_look::fab_look;
 pub use fab_start::fab_start;
 pub use fab_step::fab_step;
 pub use flags::flags;
+pub use from_lanes::from_lanes;
 pub use gaussian::gaussian;
 pub use jpeg_blocks::jpeg_blocks;
 pub use keep_best::keep_best;
 pub use l1_project::l1_project;
 pub use l2_step::l2_step;
-pub use launch::poison_outputs;
+pub(crate) use launch::{allocate, enqueue, parameters_buffer, share};
+pub use launch::{launch_past_burn, poison_outputs};
 pub use linf_step::linf_step;
 pub use loss_gradient::loss_gradient;
+pub use loss_scale::loss_scale;
+pub use max_pool::max_pool;
+pub use max_pool_back::max_pool_back;
 pub use median::median;
 pub use median_back::median_back;
 pub use momentum::momentum;
 pub use random_start::random_start;
+pub use sparse_rows::sparse_rows;
 pub use square_linf::square_linf;
 pub use square_mass::square_mass;
-pub use total_variation::total_variation;
+pub use sweep::sweep;
+pub use to_lanes::to_lanes;
+pub use total_variation::{total_variation, total_variation_state};
+pub use total_variation_back::total_variation_back;
 pub use votes::votes;
+pub use weight_step::weight_step;
 
-/// Every kernel of the engine: those of attacks in the order of a step, then those of defences.
+/// Every kernel of the engine: those of attacks in the order of a step, then those of defences, then those of
+/// frozen networks.
 pub const KERNELS: &[Kernel] = &[
     admit::KERNEL,
     random_start::KERNEL,
     flags::KERNEL,
     keep_best::KERNEL,
     loss_gradient::KERNEL,
+    loss_scale::KERNEL,
     momentum::KERNEL,
     linf_step::KERNEL,
     l2_step::KERNEL,
@@ -111,8 +136,17 @@ pub const KERNELS: &[Kernel] = &[
     median_back::KERNEL,
     jpeg_blocks::KERNEL,
     total_variation::KERNEL,
+    total_variation_back::KERNEL,
     gaussian::KERNEL,
     votes::KERNEL,
+    weight_step::KERNEL,
+    to_lanes::KERNEL,
+    convolve::KERNEL,
+    sweep::KERNEL,
+    sparse_rows::KERNEL,
+    max_pool::KERNEL,
+    max_pool_back::KERNEL,
+    from_lanes::KERNEL,
 ];
 
 /// WGSL that several shaders share, by the name after `//!include`.
@@ -122,11 +156,14 @@ pub const SHARED: &[(&str, &str)] = &[
     ("shared/float.wgsl", include_str!("../../shaders/shared/float.wgsl")),
     ("shared/grid.wgsl", include_str!("../../shaders/shared/grid.wgsl")),
     ("shared/l1.wgsl", include_str!("../../shaders/shared/l1.wgsl")),
+    ("shared/lanes.wgsl", include_str!("../../shaders/shared/lanes.wgsl")),
     ("shared/loss.wgsl", include_str!("../../shaders/shared/loss.wgsl")),
+    ("shared/pool.wgsl", include_str!("../../shaders/shared/pool.wgsl")),
     ("shared/random.wgsl", include_str!("../../shaders/shared/random.wgsl")),
     ("shared/reduce.wgsl", include_str!("../../shaders/shared/reduce.wgsl")),
     ("shared/row.wgsl", include_str!("../../shaders/shared/row.wgsl")),
     ("shared/square.wgsl", include_str!("../../shaders/shared/square.wgsl")),
+    ("shared/turn.wgsl", include_str!("../../shaders/shared/turn.wgsl")),
     ("shared/window.wgsl", include_str!("../../shaders/shared/window.wgsl")),
 ];
 
@@ -203,6 +240,8 @@ pub enum Element {
     Float,
     /// `i32`.
     Word,
+    /// `i32` that hold bits, bytes or places: every bit counts.
+    Bits,
     /// [`Row`](row::Row).
     Row,
     /// [`State`](row::State).

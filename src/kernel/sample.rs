@@ -113,6 +113,13 @@ pub fn gradient(shape: Shape, seed: u32, device: &Device) -> Value {
     floats(shape, uniform(shape, seed).into_iter().enumerate().map(special).collect(), device)
 }
 
+/// Rows of very different magnitudes, from subnormal to near the largest number, and rows of zeros.
+pub fn scattered(shape: Shape, seed: u32, device: &Device) -> Value {
+    const MAGNITUDES: [f32; 7] = [1.0, 1e-6, 1e-30, 3e38, 1e-40, 0.0, 7e4];
+    let value = |(index, value): (usize, f32)| (2.0 * value - 1.0) * MAGNITUDES[index / shape.columns % MAGNITUDES.len()];
+    floats(shape, uniform(shape, seed).into_iter().enumerate().map(value).collect(), device)
+}
+
 /// Values in [-5, 5), whole numbers in every third row, so that the largest is not always alone.
 pub fn logits(shape: Shape, seed: u32, device: &Device) -> Value {
     let value = |(index, value): (usize, f32)| {

@@ -45,7 +45,7 @@ pub const KERNEL: Kernel = Kernel {
         let [channels, height, width] = sample_shape(x.dims()[1]).map(|size| size as u32);
         let rows = x.dims()[0] as u32;
         let parameters = Parameters { rows, channels, height, width, iterations: 5, weight: 0.1, keep: [0.5, 1.0][variant] };
-        solve(x, draws.words(), parameters).map(Into::into).into()
+        total_variation_state(x, draws.words(), parameters).map(Into::into).into()
     },
 };
 
@@ -74,11 +74,16 @@ pub struct Parameters {
 /// # Panics
 /// Where shapes or element types do not fit.
 pub fn total_variation(x: Tensor<2>, draws: Tensor<1, Int>, parameters: Parameters) -> Tensor<2> {
-    let [x, ..] = solve(x, draws, parameters);
+    let [x, ..] = total_variation_state(x, draws, parameters);
     x
 }
 
-fn solve(x: Tensor<2>, draws: Tensor<1, Int>, parameters: Parameters) -> [Tensor<2>; 4] {
+/// As [`total_variation`], and what the solver ended with beside it: the point ahead of the solution and the dual variable's two parts,
+/// [B, D] each.
+///
+/// # Panics
+/// Where shapes or element types do not fit.
+pub fn total_variation_state(x: Tensor<2>, draws: Tensor<1, Int>, parameters: Parameters) -> [Tensor<2>; 4] {
     let Parameters { channels, height, width, .. } = parameters;
     let rows = x.dims()[0];
     door::floats(KERNEL.name, "x", &x, [rows, (channels * height * width) as usize]);
@@ -147,13 +152,13 @@ impl TotalVariation for Flex {
 }
 
 /// Whether a value of a row is kept.
-fn is_kept(draw: &DrawRow, element: usize, keep: f32) -> bool {
+pub(super) fn is_kept(draw: &DrawRow, element: usize, keep: f32) -> bool {
     let DrawRow { key, example, attempt, step } = *draw;
     unit(philox([element as u32 / 4, step, attempt, example], key)[element % 4]) < keep
 }
 
 /// 1 / sqrt 8: the gradient's norm is sqrt 8 at most.
-const STEP: f32 = 0.353_553_4;
+pub(super) const STEP: f32 = 0.353_553_4;
 
 /// The dual step of a plane: along the gradient of `ahead`, back to lengths of at most the weight.
 fn ascend(ahead: &[f32], down: &mut [f32], across: &mut [f32], parameters: &Parameters) {

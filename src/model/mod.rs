@@ -15,11 +15,12 @@ pub mod source;
 pub mod weights;
 mod zoo;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::frozen::{Plan, Tape};
+use crate::frozen::{self, Plan, gpu};
 use crate::graph::{Graph, Throw, freeze};
 use crate::nearest::nearest;
 use crate::options::{Entry, Options};
@@ -92,6 +93,17 @@ pub struct Classifier {
     pub classes: usize,
     /// What runs in the network's place where no weights are trained: on the processor, if a plan can hold all of the network.
     pub plan: Option<Arc<Plan>>,
+    /// The same on a GPU.
+    pub gpu: Option<Arc<gpu::Plan>>,
+}
+
+/// What the way back needs of a way forward through a plan.
+#[derive(Debug)]
+pub enum Tape {
+    /// On the processor.
+    Processor(frozen::Tape),
+    /// On a GPU.
+    Gpu(gpu::Tape),
 }
 
 impl Classifier {
@@ -111,7 +123,7 @@ impl Classifier {
     /// A graph that does not fit together; weights that are not its.
     pub fn from_graph(graph: Graph, weights: &Weights, device: &Device) -> Result<Self> {
         let (shape, classes) = (graph.input, graph.classes);
-        Ok(Self { network: Network::new(graph, weights, "the weights", device)?, shape, classes, plan: None })
+        Ok(Self { network: Network::new(graph, weights, "the weights", device)?, shape, classes, plan: None, gpu: None })
     }
 
     /// The same function of the images with less work, batch norm folded away, on a device: what attacks run. Not to be trained.
@@ -119,7 +131,8 @@ impl Classifier {
     /// # Errors
     /// A device that does not answer.
     pub fn frozen(&self, device: &Device) -> Result<Self> {
-        Self { network: self.network.frozen(device)?, ..self.clone() }.compiled(device)
+        let frozen = Self { network: self.network.frozen(device)?, ..self.clone() };
+        if on_processor(device) { frozen.compiled(device) } else { frozen.compiled_for_gpu() }
     }
 
     /// With a plan of the weights as they are now, where `device` is the processor and a plan can hold the network; else without one.
@@ -128,17 +141,25 @@ impl Classifier {
     /// A device that does not answer.
     pub fn compiled(self, device: &Device) -> Result<Self> {
         if *device != Device::flex() {
-            return Ok(Self { plan: None, ..self });
+            return Ok(Self { plan: None, gpu: None, ..self });
         }
         let (graph, weights) = freeze(self.network.graph(), &self.network.weights())?;
-        let plan = match Plan::compile(&graph, &weights)? {
-            Ok(plan) => Some(Arc::new(plan)),
-            Err(missing) => {
-                tracing::debug!("no plan holds {missing:?}: the network runs on Burn");
-                None
-            }
-        };
-        Ok(Self { plan, ..self })
+        Ok(Self { plan: held(Plan::compile(&graph, &weights)?), gpu: None, ..self })
+    }
+
+    /// As [`Classifier::compiled`], for a GPU. The weights are read from the device: not for weights that change at every step.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn compiled_for_gpu(self) -> Result<Self> {
+        let (graph, weights) = freeze(self.network.graph(), &self.network.weights())?;
+        Ok(Self { gpu: held(gpu::Plan::compile(&graph, &weights)?), plan: None, ..self })
+    }
+
+    /// The same network in half precision, without a plan: logits are still in single. Not to be trained.
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        Self { network: self.network.halved(), plan: None, ..self.clone() }
     }
 
     /// Numbers that a forward pass makes of one image and keeps, layer by layer: what memory is reckoned by.
@@ -153,22 +174,41 @@ impl Classifier {
 
     /// Logits [rows, classes] of flat inputs [rows, features].
     pub fn logits(&self, inputs: Tensor<2>) -> Tensor<2> {
-        match &self.plan {
-            Some(plan) if !inputs.is_autodiff() => self.tensor(plan.logits(&numbers(inputs.clone())), self.classes, &inputs.device()),
+        let all: Vec<usize> = (0..inputs.dims()[0]).collect();
+        self.logits_of(inputs, &all)
+    }
+
+    /// As [`Classifier::logits`], of the rows `asked`, each once and in order. Those of the others are 0 where a plan runs on the
+    /// processor, which leaves them out, and otherwise whatever they are.
+    pub fn logits_of(&self, inputs: Tensor<2>, asked: &[usize]) -> Tensor<2> {
+        match (&self.plan, &self.gpu) {
+            (Some(plan), _) if !inputs.is_autodiff() => {
+                self.tensor(plan.logits(&numbers(inputs.clone()), asked), self.classes, &inputs.device())
+            }
+            (_, Some(plan)) if !inputs.is_autodiff() => plan.forward(inputs).0,
             _ => self.network.forward(self.images(inputs)),
         }
     }
 
-    /// As [`Classifier::logits`], with what [`Classifier::gradient`] needs; none where there is no plan.
-    pub fn forward(&self, inputs: &Tensor<2>) -> Option<(Tensor<2>, Tape)> {
-        let (logits, tape) = self.plan.as_ref()?.forward(&numbers(inputs.clone()));
-        Some((self.tensor(logits, self.classes, &inputs.device()), tape))
+    /// As [`Classifier::logits_of`], with what [`Classifier::gradient`] needs; none where there is no plan.
+    pub fn forward(&self, inputs: &Tensor<2>, asked: &[usize]) -> Option<(Tensor<2>, Tape)> {
+        if let Some(plan) = &self.gpu {
+            let (logits, tape) = plan.forward(inputs.clone());
+            return Some((logits, Tape::Gpu(tape)));
+        }
+        let (logits, tape) = self.plan.as_ref()?.forward(&numbers(inputs.clone()), asked);
+        Some((self.tensor(logits, self.classes, &inputs.device()), Tape::Processor(tape)))
     }
 
-    /// The gradient [rows, features] of the loss whose gradient with respect to the logits is `asked`.
-    pub fn gradient(&self, tape: &mut Tape, asked: Tensor<2>) -> Tensor<2> {
-        let device = asked.device();
-        self.tensor(tape.gradient(&numbers(asked)), self.features(), &device)
+    /// The gradient [rows, features] of the loss whose gradient with respect to the logits is `slopes`.
+    pub fn gradient(&self, tape: &mut Tape, slopes: Tensor<2>) -> Tensor<2> {
+        match tape {
+            Tape::Processor(tape) => {
+                let device = slopes.device();
+                self.tensor(tape.gradient(&numbers(slopes)), self.features(), &device)
+            }
+            Tape::Gpu(tape) => tape.gradient(slopes),
+        }
     }
 
     /// As [`Classifier::logits`], batch norm using the statistics of these rows, and the running statistics that they move.
@@ -191,6 +231,16 @@ impl Classifier {
         let [channels, height, width] = self.shape;
         inputs.reshape([rows, channels, height, width])
     }
+}
+
+fn on_processor(device: &Device) -> bool {
+    device.clone().inner() == Device::flex()
+}
+
+/// A plan, where one can hold the network.
+fn held<P>(compiled: std::result::Result<P, BTreeSet<String>>) -> Option<Arc<P>> {
+    let lacking = |missing| tracing::debug!("no plan holds {missing:?}: the network runs on Burn");
+    compiled.map_err(lacking).ok().map(Arc::new)
 }
 
 /// The numbers of a tensor on the processor.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Int, Tensor, TensorData};
 
 use super::Weights;
 use crate::Result;
@@ -16,6 +16,9 @@ pub struct Network {
     constants: Vec<Constants>,
     #[module(skip)]
     plan: Arc<Plan>,
+    /// Whether parameters and activations are in half precision.
+    #[module(skip)]
+    half: bool,
 }
 
 /// A parameter. Those without sides are kept as [1]; a dense weight as [in, out].
@@ -104,6 +107,24 @@ impl Stored {
         })
     }
 
+    fn halved(&self) -> Self {
+        macro_rules! halved {
+            ($kind:ident, $tensor:expr) => {
+                Self::$kind(Param::from_tensor($tensor.val().cast(FloatDType::F16)).set_require_grad(false))
+            };
+        }
+        match self {
+            Self::One(tensor) => halved!(One, tensor),
+            Self::Two(tensor) => halved!(Two, tensor),
+            Self::Three(tensor) => halved!(Three, tensor),
+            Self::Four(tensor) => halved!(Four, tensor),
+            Self::Five(tensor) => halved!(Five, tensor),
+            Self::Six(tensor) => halved!(Six, tensor),
+            Self::Seven(tensor) => halved!(Seven, tensor),
+            Self::Eight(tensor) => halved!(Eight, tensor),
+        }
+    }
+
     fn numbers(&self) -> Vec<f32> {
         each!(self, tensor => tensor.val().inner().into_data().try_to_vec().expect("weights are f32"))
     }
@@ -148,7 +169,7 @@ impl Network {
         };
         let tensors = plan.graph().parameters.iter().enumerate().map(store).collect();
         let constants = plan.constants(weights, device)?;
-        Ok(Self { tensors, constants, plan })
+        Ok(Self { tensors, constants, plan, half: false })
     }
 
     /// What it computes.
@@ -161,9 +182,23 @@ impl Network {
         self.plan.activations()
     }
 
-    /// Logits [examples, classes] of images [examples, channels, height, width].
+    /// Logits [examples, classes] of images [examples, channels, height, width], both in single precision.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Plain).logits
+        let images = if self.half { images.cast(FloatDType::F16) } else { images };
+        let logits = run(&self.plan, |at| self.tensors[at].value(), &self.constants, images, Mode::Plain).logits;
+        if self.half { logits.cast(FloatDType::F32) } else { logits }
+    }
+
+    /// The same network with parameters and activations in half precision, for gradients of its inputs; not to be trained.
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        let constants = self.constants.iter().map(Constants::halved).collect();
+        Self { tensors: self.tensors.iter().map(Stored::halved).collect(), constants, plan: self.plan.clone(), half: true }
+    }
+
+    /// Whether it computes in half precision.
+    pub fn is_half(&self) -> bool {
+        self.half
     }
 
     /// As [`Network::forward`], batch norm using the statistics of this batch; also the running statistics that it moves, for

@@ -42,7 +42,7 @@ const SCHEMA: &str = "message examples {
 }";
 
 const CSV_HEADER: &str = "defence,attack,norm,epsilon,examples,failed,inferred,clean_accuracy,robust_accuracy,ci95_low,ci95_high,\
-                          median_distance,forwards,backwards";
+                          median_distance,forwards,backwards,adaptive";
 
 /// `results.json`: indented, fields in the order of their declaration, numbers as short as they are read back to the bit.
 ///
@@ -54,7 +54,8 @@ pub fn write_json(path: &Path, results: &Results) -> Result<()> {
     write_atomic(path, &bytes)
 }
 
-/// `results.csv`: a header and a line a cell, quoted after RFC 4180; an absent median distance is an empty field.
+/// `results.csv`: a header and a line a cell, quoted after RFC 4180; an absent median distance is an empty field, and `adaptive` is false
+/// where attacks did not know the defence.
 ///
 /// # Errors
 /// As [`write_json`].
@@ -76,6 +77,8 @@ pub fn write_csv(path: &Path, results: &Results) -> Result<()> {
             cell.median_distance.map_or_else(String::new, |distance| distance.to_string()),
             cell.forwards.to_string(),
             cell.backwards.to_string(),
+            // Numbers of a defence that attacks do not know must not pass for others.
+            results.defences.iter().find(|info| info.name == cell.defence).is_none_or(|info| info.adaptive).to_string(),
         ];
         text += &fields.join(",");
         text += "\r\n";

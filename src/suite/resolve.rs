@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use crate::attack::SURROGATE;
+use crate::engine::precision::Precision;
 use crate::error::{Error, Result};
 use crate::options::Entry;
 use crate::suite::certificates;
@@ -68,6 +69,7 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
         .and_then(|field| filled(reader, &field, "what the suite is about, in a line"))
         .unwrap_or_default();
     let seed = seed(reader, &mut root);
+    let precision = precision(reader, &mut root);
     let (data, train_data) = match root.require(reader, "data", "add a table such as [data] with source = \"digits\"") {
         Some(field) => data::data(reader, &field, base, catalogue),
         None => (data::nothing(), None),
@@ -89,7 +91,26 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
     root.take("certificate");
     root.finish(reader);
     let defences = defences.into_iter().map(|(defence, _)| defence).collect();
-    Suite { title, seed, data, train_data, threats, defences, attacks, certificates, text: text.to_string(), base: base.to_path_buf() }
+    Suite {
+        title,
+        seed,
+        precision,
+        data,
+        train_data,
+        threats,
+        defences,
+        attacks,
+        certificates,
+        text: text.to_string(),
+        base: base.to_path_buf(),
+    }
+}
+
+/// In which precision attacks search; single where the suite does not say.
+fn precision(reader: &mut Reader, root: &mut Fields) -> Precision {
+    let names = Precision::ALL.map(Precision::name);
+    let chosen = root.take("precision").and_then(|field| reader.choice(&field, "precision", &names));
+    Precision::ALL.into_iter().find(|precision| Some(precision.name()) == chosen).unwrap_or_default()
 }
 
 /// The entries of a list of tables; at least one.

@@ -181,6 +181,9 @@ impl Resolved {
         if !self.suite.certificates.is_empty() {
             meaning += &serde_json::to_string(&self.suite.certificates).expect("a suite is plain JSON");
         }
+        if !self.suite.precision.is_single() {
+            meaning += self.suite.precision.name();
+        }
         let mut hasher = blake3::Hasher::new_derive_key("gauntlet run");
         for text in [meaning.as_str(), &self.data.hash, self.train.as_ref().map_or("", |train| train.hash.as_str())] {
             hasher.update(&(text.len() as u64).to_le_bytes());

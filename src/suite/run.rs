@@ -250,7 +250,7 @@ impl Run<'_> {
             let surrogate = named.and_then(|name| defences.iter().zip(everyone).find(|(other, _)| other.name == name));
             let worker = |station: &Station| Worker {
                 info: station.info.clone(),
-                oracle: on(spec, prepared, station),
+                oracle: self.searched(on(spec, prepared, station)),
                 surrogate: surrogate.map(|(other, made)| on(other, made, station)),
                 data: station.data.clone(),
                 cadence: station.cadence,
@@ -286,6 +286,11 @@ impl Run<'_> {
                 done => return done,
             }
         }
+    }
+
+    /// A defence as attacks search on it.
+    fn searched(&self, oracle: Oracle) -> Oracle {
+        if self.resolved.suite.precision.is_single() { oracle } else { oracle.with_half() }
     }
 
     /// Keeps what the defence is and says, or finds that it is what it was.

@@ -32,8 +32,16 @@ pub struct Worker {
     pub surrogate: Option<Oracle>,
     /// The examples, as the device reaches them.
     pub data: Arc<dyn Examples>,
-    /// Steps between two looks at the flags.
+    /// The most steps between two looks at the flags.
     pub cadence: usize,
+}
+
+impl Worker {
+    /// The same worker, all of it in single precision.
+    #[must_use]
+    pub fn in_full(self) -> Self {
+        Self { oracle: self.oracle.in_full(), ..self }
+    }
 }
 
 /// A series as the workers see it.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::crew::Crew;
 use super::run::Run;
-use super::schedule::{self, Series, Sink};
+use super::schedule::{self, Series, Sink, Worker};
 use crate::attack::{self, ATTACKS, Attack, Goal, Setting};
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::clean::CleanDecision;
@@ -50,7 +50,7 @@ pub(super) fn run(run: &Run, key: &SeriesKey, crew: &Crew, clean: &[CleanDecisio
     let descending = threat.sweep == Sweep::Descending && !parts.iter().any(|part| part.runs_every_epsilon()) && !exhaustive;
     let walk = if descending { Walk::Descending } else { Walk::Each };
     let keep = run.store.keeps_examples()?;
-    let job = Job { run, key, keep, parts: &parts, random, clean, shown: &shown, epsilons: &threat.epsilons };
+    let job = Job { run, key, keep, full: false, parts: &parts, random, clean, shown: &shown, epsilons: &threat.epsilons };
     job.attack_all(crew, &right, walk)?;
     if !descending || run.store.audits(key)?.is_some() {
         return Ok(());
@@ -87,6 +87,8 @@ struct Job<'a> {
     key: &'a SeriesKey,
     /// Whether every point that broke is kept.
     keep: bool,
+    /// Whether nothing is searched in half precision.
+    full: bool,
     parts: &'a [Box<dyn Attack>],
     random: [u32; 2],
     clean: &'a [CleanDecision],
@@ -185,8 +187,9 @@ impl Job<'_> {
         if new.is_empty() { Ok(()) } else { self.run.store.commit_chunk(self.key, device, &new, &Cost::default()) }
     }
 
-    /// Runs a seeded share of the inferred survivals after all.
+    /// Runs a seeded share of the inferred survivals after all, in single precision.
     fn audit(&self, crew: &Crew) -> Result<(Vec<Audited>, Cost)> {
+        let sure = Job { full: true, ..*self };
         let ids = &self.run.resolved.data.ids;
         let position = |example: u32| ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
         let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
@@ -213,7 +216,7 @@ impl Job<'_> {
             let epsilon = self.epsilons[index];
             let found = Collected::default();
             let chain = |position| self.chain(position, Walk::Each, &[epsilon]);
-            cost += self.schedule(self.parts, crew, &round, &chain, &found)?;
+            cost += sure.schedule(self.parts, crew, &round, &chain, &found)?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -239,8 +242,9 @@ impl Job<'_> {
             chain,
             shown: &|position| self.shown.contains(&position),
         };
-        let renew = |at: usize, error: &Error| crew.renew(at, error);
-        schedule::run(&series, crew.workers(), positions, sink, &renew)
+        let ready = |worker: Worker| if self.full { worker.in_full() } else { worker };
+        let renew = |at: usize, error: &Error| crew.renew(at, error).map(ready);
+        schedule::run(&series, crew.workers().into_iter().map(ready).collect(), positions, sink, &renew)
     }
 }
 

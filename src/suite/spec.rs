@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::defence;
 use crate::engine::base::Combine;
+use crate::engine::precision::Precision;
 use crate::model::layers::LayerSpec;
 use crate::model::{Matching, Normalisation};
 use crate::options::{Entry, Options};
@@ -91,6 +92,9 @@ pub struct Suite {
     pub title: String,
     /// Drives the attacks.
     pub seed: u64,
+    /// In which precision attacks search.
+    #[serde(skip_serializing_if = "Precision::is_single")]
+    pub precision: Precision,
     /// The examples to attack.
     pub data: DataSpec,
     /// The examples to train on, where they come from elsewhere than `data`.

@@ -13,7 +13,7 @@ use crate::device::{self, Handle};
 use crate::engine::drive;
 use crate::engine::examples::{Examples, Streamed};
 use crate::evaluate::results::DeviceInfo;
-use crate::frozen::Plan;
+use crate::frozen::{Plan, gpu};
 use crate::graph::freeze;
 use crate::model::source::Design;
 use crate::store::{Store, device_kind};
@@ -24,8 +24,8 @@ use crate::{Error, Result};
 const CPU_SLOTS: usize = 64;
 const GPU_SLOTS: usize = 256;
 
-/// Steps of a GPU between two looks at the flags.
-const GPU_CADENCE: usize = 4;
+/// Steps of a GPU between two looks at the flags, at most.
+const GPU_CADENCE: usize = 8;
 
 /// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew; where examples are
 /// sent as they are wanted, one on its way too.
@@ -49,17 +49,20 @@ pub(super) struct Station {
 
 /// Opens the devices, settles their slots and sends the examples there.
 pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Stations> {
-    let activations = most_activations(resolved)?;
     let mut stations = Vec::with_capacity(choices.len());
     for &choice in choices {
         let handle = device::open(choice)?;
+        let precision = resolved.suite.precision;
+        if !precision.is_single() && !handle.has_half() {
+            return Err(without_half(&handle, choice));
+        }
         let on_gpu = handle.setup.is_some();
         let software = handle.setup.as_ref().is_some_and(|setup| setup.adapter.get_info().device_type == wgpu::DeviceType::Cpu);
         let usual = if on_gpu && !software { GPU_SLOTS } else { CPU_SLOTS };
         // Slots that no example can fill would only be computed.
         let wanted = request.slots.unwrap_or(usual.min(resolved.data.len()));
         let features = resolved.data.features() as u64;
-        let network = if on_gpu { 4 * COPIES_OF_ACTIVATION * activations } else { most_bytes(resolved)? };
+        let network = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         let budget = device::budget(&handle, request.memory);
         // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
@@ -73,7 +76,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
             let size = device::format_size(examples);
             tracing::info!(device = %handle.info.name, examples = %size, "the examples do not fit on the device: they are sent as slots ask for them");
         }
-        let info = DeviceInfo { slots, ..handle.info.clone() };
+        let info = DeviceInfo { slots, precision: precision.name().into(), ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
         stations.push(Station { handle, info, data, streamed, cadence, workers });
@@ -108,6 +111,15 @@ fn cpu_workers(held: u64, filled: usize) -> usize {
     cores.min(usize::try_from(held).unwrap_or(usize::MAX)).min(filled).max(1)
 }
 
+fn without_half(handle: &Handle, choice: device::Choice) -> Error {
+    let why = match choice {
+        device::Choice::Cpu => "the processor would take longer in half precision than in single",
+        device::Choice::Gpu(_) => "its driver offers no half precision to shaders (`shader-f16`)",
+    };
+    Error::input(format!("precision = \"mixed\" on {}: {why}", handle.info.name))
+        .help("say precision = \"f32\" in the suite, or --precision f32; or choose other devices with --device")
+}
+
 /// Results are reused only where the kind of device is the same, unless the user says otherwise.
 pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Stations, done: bool) -> Result<()> {
     if request.mix_devices {
@@ -129,18 +141,17 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Sta
     Err(Error::input(message).help(help))
 }
 
-/// Activations of one input in the largest of the defences. The members of an ensemble keep theirs side by side.
-fn most_activations(resolved: &Resolved) -> Result<u64> {
-    let of = |members: &Vec<Design>| members.iter().map(|design| design.graph.activations()).sum::<Result<usize>>();
-    Ok(resolved.designs.iter().map(of).collect::<Result<Vec<usize>>>()?.into_iter().max().unwrap_or(0) as u64)
-}
-
-/// Bytes of one input in the largest of the defences on the processor, where plans need a fraction of what Burn does.
-fn most_bytes(resolved: &Resolved) -> Result<u64> {
+/// Bytes of one input in the largest of the defences, where plans need a fraction of what Burn does. The members of an ensemble keep
+/// theirs side by side.
+fn most_bytes(resolved: &Resolved, on_gpu: bool) -> Result<u64> {
     let of = |design: &Design| -> Result<u64> {
         let (graph, weights) = freeze(&design.graph, &design.weights)?;
-        Ok(match Plan::compile(&graph, &weights)? {
-            Ok(plan) => plan.bytes_per_image() as u64,
+        let planned = match on_gpu {
+            true => gpu::Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
+            false => Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
+        };
+        Ok(match planned {
+            Ok(bytes) => bytes as u64,
             Err(_) => 4 * COPIES_OF_ACTIVATION * design.graph.activations()? as u64,
         })
     };

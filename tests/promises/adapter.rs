@@ -14,10 +14,16 @@ pub fn raw() -> (wgpu::Device, wgpu::Queue) {
     pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).expect("an adapter gives a device")
 }
 
-fn handle() -> Handle {
+/// That adapter, open. Panics without one.
+pub fn handle() -> Handle {
+    open(Choice::Gpu(index())).expect("the adapter opens")
+}
+
+/// Its index in the list of adapters. Panics without one.
+pub fn index() -> usize {
     let mut adapters = list();
     adapters.retain(|adapter| adapter.index.is_some());
     let chosen = adapters.iter().find(|adapter| adapter.software).or(adapters.first());
     let chosen = chosen.expect("no adapter: install a Vulkan driver, for instance the package mesa-vulkan-drivers");
-    open(Choice::Gpu(chosen.index.expect("an adapter has an index"))).expect("the adapter opens")
+    chosen.index.expect("an adapter has an index")
 }

@@ -309,7 +309,7 @@ fn every_adapter_computes() {
         assert_eq!(handle.info.name, adapter.name);
         assert_eq!(handle.info.backend, adapter.api);
         assert_eq!(handle.info.driver, adapter.driver);
-        assert_eq!((handle.info.compiler.as_str(), handle.info.precision.as_str()), ("wgsl", "f32"));
+        assert_eq!((handle.info.compiler.as_str(), handle.info.precision.as_str()), (&*gauntlet::frozen::gpu_route("wgsl"), "f32"));
         let setup = handle.setup.as_ref().expect("an adapter has a setup");
         assert_eq!(setup.device.adapter_info().name, adapter.name);
         assert_eq!(handle.memory, if adapter.software { None } else { adapter.memory });

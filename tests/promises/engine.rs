@@ -35,6 +35,7 @@ pub fn tests() -> Vec<Promise> {
         plain("a chain goes down from the largest epsilon and infers below a survival", chains_descend),
         plain("a break at a small distance settles every epsilon above it", breaks_settle_above),
         plain("a refused claim is a survival, and what it had settled is run", refusals_are_run),
+        plain("what ran out against dice is as the judge says, and so is what lies below it", doubts_are_judged),
         plain("a chain's outcome does not depend on when the judge speaks", words_may_come_late),
         plain("a failed row says nothing of other epsilons", failures_infer_nothing),
         plain("a chain that begins where a first look says comes to the same, right or wrong the look", looks_change_nothing),
@@ -240,6 +241,38 @@ fn refusals_are_run() {
     assert_eq!(verdicts(&chain), [CLEAN, survived, (Verdict::Broken, Settled::Attack), survived]);
 }
 
+fn doubts_are_judged() {
+    let survived = (Verdict::Survived, Settled::Attack);
+    let mut held = chain(Walk::Descending, 1);
+    run(&mut held, 3, End::Doubtful);
+    assert_eq!(held.next_row(), None, "what lies below waits for the judge too");
+    assert!(!held.resolve());
+    held.judged(3, Word::Refused);
+    assert!(held.resolve());
+    let inferred = (Verdict::Survived, Settled::Inferred);
+    assert_eq!(verdicts(&held), [CLEAN, inferred, inferred, survived]);
+
+    let mut broken = chain(Walk::Descending, 1);
+    run(&mut broken, 3, End::Doubtful);
+    broken.judged(3, Word::Broken(0.25));
+    assert!(!broken.resolve(), "nothing is known below a break");
+    run(&mut broken, 2, End::Doubtful);
+    broken.judged(2, Word::Refused);
+    assert!(broken.resolve());
+    assert_eq!(verdicts(&broken), [CLEAN, inferred, survived, (Verdict::Broken, Settled::Attack)]);
+
+    // A restart comes before anything is inferred.
+    let mut twice = chain(Walk::Descending, 2);
+    run(&mut twice, 3, End::Doubtful);
+    twice.judged(3, Word::Refused);
+    assert!(!twice.resolve());
+    assert_eq!(twice.next_row(), Some(NextRow { epsilon: 3, attempt: 1 }));
+    run(&mut twice, 3, End::Doubtful);
+    twice.judged(3, Word::Refused);
+    assert!(twice.resolve());
+    assert_eq!(verdicts(&twice), [CLEAN, inferred, inferred, survived]);
+}
+
 fn words_may_come_late() {
     let play = |early: bool| {
         let mut chain = chain(Walk::Descending, 2);
@@ -254,7 +287,7 @@ fn words_may_come_late() {
         }
         chain.judged(1, Word::Broken(0.1));
         assert!(!chain.resolve(), "the refused row has a restart left");
-        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, attempt: 1 }));
+        assert_eq!(chain.next_row(), Some(NextRow { epsilon: 3, attempt: 1, full: false }));
         run(&mut chain, 3, End::Survived);
         assert!(chain.resolve());
         chain.outcomes()
@@ -302,7 +335,7 @@ fn looks_change_nothing() {
         }
     }
     let outcomes = chain(Walk::Descending, 1).begin_at(2, 6, 1);
-    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, attempt: 0 }));
+    assert_eq!(outcomes.next_row(), Some(NextRow { epsilon: 2, attempt: 0, full: false }));
 }
 
 fn halving_finds_the_break() {

@@ -12,7 +12,11 @@ use gauntlet::options::Options;
 use crate::graph::{Kind, cases, numbers};
 use crate::reference::reference;
 
+#[path = "frozen/on_adapter.rs"]
+mod on_adapter;
+
 promises![
+    [on_adapter]
     every_operation_agrees_or_is_named,
     convolutions_of_all_shapes_agree,
     every_architecture_agrees,
@@ -20,6 +24,8 @@ promises![
     every_set_of_instructions_agrees,
     a_disturbed_weight_is_noticed,
     the_batch_changes_no_bit,
+    rows_that_nobody_asks_for_change_no_bit,
+    a_row_without_a_slope_has_no_gradient,
     the_number_of_threads_changes_no_bit,
     a_nan_stays_in_its_row,
 ];
@@ -76,7 +82,13 @@ fn by_burn(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [V
 
 /// Logits and gradients by the plan.
 fn by_plan(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>) -> [Vec<f32>; 2] {
-    let (logits, mut tape) = classifier.forward(inputs).expect("the network has a plan");
+    let all: Vec<usize> = (0..inputs.dims()[0]).collect();
+    by_plan_of(classifier, inputs, asked, &all)
+}
+
+/// As [`by_plan`], of some rows alone.
+fn by_plan_of(classifier: &Classifier, inputs: &Tensor<2>, asked: &Tensor<2>, rows: &[usize]) -> [Vec<f32>; 2] {
+    let (logits, mut tape) = classifier.forward(inputs, rows).expect("the network has a plan");
     let gradient = classifier.gradient(&mut tape, asked.clone());
     [floats(logits), floats(gradient)]
 }
@@ -110,7 +122,7 @@ fn every_operation_agrees_or_is_named() {
             Err(missing) => lacking.extend(missing),
             Ok(_) => {
                 let (shape, classes) = (graph.input, graph.classes);
-                let classifier = Classifier { network, shape, classes, plan: None }.frozen(&device).unwrap();
+                let classifier = Classifier { network, shape, classes, plan: None, gpu: None }.frozen(&device).unwrap();
                 let images = case.images(&device);
                 let rows = images.dims()[0];
                 let inputs: Tensor<2> = images.reshape([rows, classifier.features()]);
@@ -135,9 +147,10 @@ fn every_operation_agrees_or_is_named() {
     assert!(lacking.is_subset(&known), "lacking: {lacking:?}");
 }
 
-fn convolutions_of_all_shapes_agree() {
+/// Images and convolutions of them.
+fn shapes() -> Vec<(&'static str, [usize; 3], Conv)> {
     let plain = Conv::new(5, [3, 3]);
-    let shapes = [
+    vec![
         ("odd", [3, 7, 11], Conv { padding: [1; 4], ..plain }),
         ("no padding", [2, 9, 6], plain),
         ("uneven padding", [3, 6, 7], Conv { padding: [2, 0, 1, 3], ..plain }),
@@ -153,16 +166,23 @@ fn convolutions_of_all_shapes_agree() {
         ("one column", [4, 9, 1], Conv { to: 19, kernel: [3, 1], ..plain }),
         ("the whole image", [3, 5, 6], Conv { to: 21, kernel: [5, 6], ..plain }),
         ("many channels", [17, 6, 13], Conv { to: 23, padding: [1; 4], ..plain }),
-    ];
-    for (name, shape, conv) in shapes {
-        let mut net = Builder::new(shape, 10);
-        let first = net.conv("first", net.input(), conv).unwrap();
-        let mut x = net.unary(first, Unary::Relu).unwrap();
-        // A second convolution, so that the gradient of the first one's result has a border.
-        x = net.conv("second", x, Conv { padding: [1; 4], kernel: [1, 1], ..Conv::new(3, [1, 1]) }).unwrap();
-        x = net.flatten(x).unwrap();
-        let logits = net.linear("dense", x, 10, true).unwrap();
-        agrees(name, &classifier(&net.finish(logits).unwrap()), 18, 0);
+    ]
+}
+
+fn convolved(shape: [usize; 3], conv: Conv) -> Graph {
+    let mut net = Builder::new(shape, 10);
+    let first = net.conv("first", net.input(), conv).unwrap();
+    let mut x = net.unary(first, Unary::Relu).unwrap();
+    // A second convolution, so that the gradient of the first one's result has a border.
+    x = net.conv("second", x, Conv { padding: [1; 4], kernel: [1, 1], ..Conv::new(3, [1, 1]) }).unwrap();
+    x = net.flatten(x).unwrap();
+    let logits = net.linear("dense", x, 10, true).unwrap();
+    net.finish(logits).unwrap()
+}
+
+fn convolutions_of_all_shapes_agree() {
+    for (name, shape, conv) in shapes() {
+        agrees(name, &classifier(&convolved(shape, conv)), 18, 0);
     }
 }
 
@@ -241,6 +261,41 @@ fn the_batch_changes_no_bit() {
         let [own, own_gradient] = by_plan(&classifier, &cut(&inputs, classifier.features()), &cut(&asked, 10));
         assert_eq!(own, logits[(33 - rows) * 10..], "{rows} rows");
         assert_eq!(own_gradient, gradient[(33 - rows) * classifier.features()..], "{rows} rows");
+    }
+}
+
+fn rows_that_nobody_asks_for_change_no_bit() {
+    let classifier = classifier(&network());
+    let (inputs, asked) = question(&classifier, 50);
+    let whole = by_plan(&classifier, &inputs, &asked);
+    let some: Vec<usize> = (0..50).filter(|row| row % 3 == 1 || *row > 40).collect();
+    for rows in [&some[..], &[], &[49]] {
+        let part = by_plan_of(&classifier, &inputs, &asked, rows);
+        for (columns, (part, whole)) in [10, classifier.features()].into_iter().zip(part.iter().zip(&whole)) {
+            for row in 0..50 {
+                let of = |matrix: &[f32]| matrix[row * columns..(row + 1) * columns].to_vec();
+                let wanted = if rows.contains(&row) { of(whole) } else { vec![0.0; columns] };
+                assert_eq!(of(part), wanted, "row {row} of {rows:?}");
+            }
+        }
+    }
+}
+
+fn a_row_without_a_slope_has_no_gradient() {
+    let classifier = classifier(&network());
+    let features = classifier.features();
+    let (inputs, asked) = question(&classifier, 33);
+    let whole = by_plan(&classifier, &inputs, &asked);
+    // All of the second block, and of the first one row, whose way back would meet what is not finite.
+    let flat = |row: usize| row == 3 || (16..32).contains(&row);
+    let (mut images, mut slopes) = (floats(inputs), floats(asked));
+    images[3 * features] = f32::INFINITY;
+    (0..33).filter(|&row| flat(row)).for_each(|row| slopes[row * 10..(row + 1) * 10].fill(0.0));
+    let [_, gradient] = by_plan(&classifier, &tensor(images, features), &tensor(slopes, 10));
+    for row in 0..33 {
+        let of = row * features..(row + 1) * features;
+        let wanted = if flat(row) { vec![0.0; features] } else { whole[1][of.clone()].to_vec() };
+        assert_eq!(gradient[of], wanted, "row {row}");
     }
 }
 

@@ -187,6 +187,11 @@ fn mistakes_are_reported_before_anything_runs() {
     let said = ends(&bench.run(&["run", "other.toml", "--device", "cpu", "--out", "out"]), 2);
     assert!(said.contains("w.safetensors"), "{said}");
     assert!(!bench.root.join("out").exists());
+    fs::write(bench.root.join("suite.toml"), SUITE).unwrap();
+    let said = ends(&bench.run_to("out", &["--precision", "half"]), 2);
+    assert!(said.contains("\"half\"") && said.contains("mixed"), "{said}");
+    let said = ends(&bench.run_to("out", &["--precision", "mixed"]), 2);
+    assert!(said.contains("--precision f32") && !bench.root.join("out").exists(), "{said}");
     let said = ends(&bench.run(&["run", "nowhere.toml"]), 2);
     assert!(said.contains("nowhere.toml"), "{said}");
     let said = ends(&bench.run(&["report", "nowhere"]), 2);

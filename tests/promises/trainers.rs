@@ -8,6 +8,7 @@ use gauntlet::defence::{Inner, Progress, TRAINERS, Trainee, craft, train, train_
 use gauntlet::engine::draw::Draw;
 use gauntlet::engine::oracle::Oracle;
 use gauntlet::evaluate::interval::wilson;
+use gauntlet::evaluate::paired::{Counts, difference_interval};
 use gauntlet::evaluate::record::{Epoch, Event};
 use gauntlet::model::{self, Classifier, Weights, initialise};
 use gauntlet::options::{Options, Value};
@@ -26,6 +27,7 @@ mod resumed;
 promises! { [losses, options, resumed]
     every_trainer_learns_and_those_against_attacks_withstand_pgd,
     pgd_training_is_worth_forty_points_at_its_epsilon,
+    distillation_gains_next_to_nothing_before_an_attack_that_knows_it,
     norms_trained_against_are_norms_withstood,
     one_step_training_collapses_unchecked_and_the_check_stops_it_there,
     interval_training_certifies_what_no_attack_breaks,
@@ -73,15 +75,13 @@ fn hash(trained: &(Classifier, Vec<Epoch>)) -> String {
     Weights::of(&trained.0.network).hash()
 }
 
-/// How many of the examples a classifier decides rightly, and how many of them also where an attack of so many steps ends.
-fn counts(classifier: &Classifier, data: &Dataset, kind: &str, steps: i64, norm: Norm, epsilon: f32) -> (usize, usize) {
+/// Which of the examples a classifier decides rightly, and which of them also where an attack with these options ends.
+fn stands(classifier: &Classifier, data: &Dataset, kind: &str, text: &str, norm: Norm, epsilon: f32) -> (Vec<bool>, Vec<bool>) {
     let oracle = Oracle::new(classifier.clone(), Device::flex());
     let row = ATTACKS.iter().find(|row| row.entry.name == kind).unwrap();
-    let mut options = parse_options(&row.entry, "").unwrap();
-    for (name, value) in [("steps", Value::Integer(steps)), ("stop", Value::Text("last".into()))] {
-        if options.0.contains_key(name) {
-            options.0.insert(name.into(), value);
-        }
+    let mut options = parse_options(&row.entry, text).unwrap();
+    if let Some(stop) = options.0.get_mut("stop") {
+        *stop = Value::Text("last".into());
     }
     let attack = (row.build)(&options, &Setting { norm, classes: data.classes, shape: data.shape }).remove(0);
     let inner = Inner { attack, norm, epsilon };
@@ -93,8 +93,19 @@ fn counts(classifier: &Classifier, data: &Dataset, kind: &str, steps: i64, norm:
     };
     let clean = right(inputs.clone());
     let attacked = right(craft(&inner, &oracle, inputs, &data.labels, &data.ids, [1, 2], 0));
-    let both = clean.iter().zip(&attacked).filter(|(clean, attacked)| **clean && **attacked).count();
-    (clean.iter().filter(|&&right| right).count(), both)
+    let both = clean.iter().zip(&attacked).map(|(clean, attacked)| *clean && *attacked).collect();
+    (clean, both)
+}
+
+fn count(flags: &[bool]) -> usize {
+    flags.iter().filter(|&&flag| flag).count()
+}
+
+/// How many of the examples a classifier decides rightly, and how many of them also where an attack of so many steps ends.
+fn counts(classifier: &Classifier, data: &Dataset, kind: &str, steps: i64, norm: Norm, epsilon: f32) -> (usize, usize) {
+    let text = if kind == "fgsm" { String::new() } else { format!("steps = {steps}") };
+    let (clean, both) = stands(classifier, data, kind, &text, norm, epsilon);
+    (count(&clean), count(&both))
 }
 
 fn every_trainer_learns_and_those_against_attacks_withstand_pgd() {
@@ -144,6 +155,28 @@ fn pgd_training_is_worth_forty_points_at_its_epsilon() {
     };
     let (undefended, defended) = (at("standard", ""), at("pgd", "epsilon = 0.2\nsteps = 5"));
     assert!(defended[0] - undefended[1] > 0.4, "{undefended:?} {defended:?}");
+}
+
+/// What Papernot et al. 2016 saw is there, and gone where the loss does not saturate with the softmax.
+fn distillation_gains_next_to_nothing_before_an_attack_that_knows_it() {
+    let (data, test) = (digits("train"), digits("test"));
+    let standard = trained("standard", "epochs = 12\nlearning_rate = 0.005", &data).unwrap().0;
+    let distilled = trained("distillation", "epochs = 12\nlearning_rate = 0.02\ntemperature = 100.0", &data).unwrap().0;
+    let attacked = |classifier: &Classifier, text: &str| stands(classifier, &test, "pgd", text, Norm::Linf, 0.1).1;
+    let naive = [&standard, &distilled].map(|classifier| attacked(classifier, "steps = 40"));
+    // What no loss has found: of cross-entropy, the margin and the logits' ratio, which no temperature changes.
+    let adaptive = [&standard, &distilled].map(|classifier| {
+        let found = ["cross-entropy", "margin", "dlr"].map(|loss| attacked(classifier, &format!("steps = 40\nloss = \"{loss}\"")));
+        (0..test.len()).map(|at| found.iter().all(|stands| stands[at])).collect::<Vec<bool>>()
+    });
+    let gain = |[without, with]: &[Vec<bool>; 2]| {
+        let counts = Counts::of(without.iter().copied().zip(with.iter().copied()));
+        (counts.difference(), difference_interval(&counts, 0.95))
+    };
+    let (seeming, real) = (gain(&naive), gain(&adaptive));
+    println!("seeming {seeming:?}, real {real:?}");
+    assert!(seeming.1[0] > 0.15, "on cross-entropy it seems to gain: {seeming:?}");
+    assert!(real.1[1] <= 0.05, "an attack that knows it leaves it no more than 5 points: {real:?}");
 }
 
 fn norms_trained_against_are_norms_withstood() {

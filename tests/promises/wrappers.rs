@@ -21,6 +21,7 @@ promises! {
     jpeg_is_what_pillow_stores,
     medians_blurs_and_variation_are_what_scipy_and_scikit_image_compute,
     exact_gradients_are_those_of_finite_differences,
+    gradients_through_total_variation_are_those_of_finite_differences_where_it_has_converged,
     what_has_no_gradient_has_a_stand_in_and_none_where_attacks_do_not_know_it,
     draws_depend_on_the_row_and_on_nothing_else,
 }
@@ -162,7 +163,7 @@ fn usual(kind: &str) -> &'static str {
 }
 
 fn draw_of(rows: usize) -> Draw {
-    Draw::of((0..rows).map(|row| DrawRow { key: [5, 6], example: 10 + row as u32, attempt: 1, step: 3 }).collect())
+    Draw::of((0..rows).map(|row| Some(DrawRow { key: [5, 6], example: 10 + row as u32, attempt: 1, step: 3 })).collect())
 }
 
 fn exact_gradients_are_those_of_finite_differences() {
@@ -181,6 +182,30 @@ fn exact_gradients_are_those_of_finite_differences() {
         let measured = (value(&moved(1.0)) - value(&moved(-1.0))) / f64::from(2.0 * step);
         let said: f64 = pulled.iter().zip(&way).map(|(pulled, way)| f64::from(pulled * (way - 0.5))).sum();
         assert!((measured - said).abs() < 2e-2 * measured.abs().max(1.0), "{kind}: {said}, measured {measured}");
+    }
+}
+
+fn gradients_through_total_variation_are_those_of_finite_differences_where_it_has_converged() {
+    let (shape, rows) = ([2, 5, 6], 2);
+    for keep in [1.0, 0.7] {
+        let wrapper = wrapper("total-variation", &format!("weight = 0.05\nkeep = {keep:?}\niterations = 4000"));
+        let (x, weights, draw) = (random(rows * 60, 1), random(rows * 60, 2), draw_of(rows));
+        let value = |x: &[f32]| -> f64 {
+            let seen = values(wrapper.inputs(tensor(x, 60), shape, &draw));
+            seen.iter().zip(&weights).map(|(seen, weight)| f64::from(*seen) * f64::from(*weight)).sum()
+        };
+        let pulled = values(wrapper.pull(tensor(&x, 60), tensor(&weights, 60), shape, &draw));
+        for way in [3, 4, 5].map(|seed| random(rows * 60, seed)) {
+            let step = 1e-3f32;
+            let moved = |side: f32| -> Vec<f32> { x.iter().zip(&way).map(|(x, way)| x + side * step * (way - 0.5)).collect() };
+            let measured = (value(&moved(1.0)) - value(&moved(-1.0))) / f64::from(2.0 * step);
+            let said: f64 = pulled.iter().zip(&way).map(|(pulled, way)| f64::from(pulled * (way - 0.5))).sum();
+            println!("keep {keep}: {said}, measured {measured}");
+            assert!((measured - said).abs() < 2e-2 * measured.abs().max(1.0), "keep {keep}: {said}, measured {measured}");
+        }
+        // What was dropped has no part in it.
+        let none = pulled.iter().filter(|value| **value == 0.0).count();
+        assert!(if keep == 1.0 { none == 0 } else { (15..60).contains(&none) }, "keep {keep}: {none} of 120 have no gradient");
     }
 }
 

@@ -6,6 +6,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernel;
 use crate::options::{Accepts, OptionSpec, Options};
 
 pub(in crate::defence) const AWP: OptionSpec = OptionSpec {
@@ -54,9 +55,8 @@ impl Awp {
 
 /// gamma |w| / |g| g for a weight w and a gradient g of its loss, both flat and their lengths l2; 0 where the gradient is.
 pub fn perturbation(weight: Tensor<1>, gradient: Tensor<1>, gamma: f32) -> Tensor<1> {
-    let length = |flat: &Tensor<1>| flat.clone().square().sum().sqrt();
-    let scale = length(&weight).mul_scalar(gamma) / length(&gradient).clamp_min(f32::MIN_POSITIVE);
-    gradient * scale
+    let length = weight.dims()[0];
+    kernel::weight_step(weight.reshape([1, length]), gradient.reshape([1, length]), gamma).reshape([length])
 }
 
 /// Flat parameters moved along a perturbation, or with `sign` -1 back.

@@ -1,6 +1,7 @@
 //! Total variation minimisation with pixel dropout (Guo et al. 2018, "Countering Adversarial Images using Input Transformations"; the
-//! problem and the solver: [`kernel::total_variation`]). What comes out is near what went in, and the stand-in for the solver's gradient
-//! is the identity's, as in Athalye et al. 2018 ("Obfuscated Gradients Give a False Sense of Security", section 5.3), who broke it so.
+//! problem and the solver: [`kernel::total_variation`]). Its gradient is that of the solver's steps, linearised where it ended
+//! ([`kernel::total_variation_back`]): a dropped value has none, and its neighbours have its share. Athalye et al. 2018 ("Obfuscated
+//! Gradients Give a False Sense of Security", section 5.3) take the identity's instead, which blames values that were never looked at.
 
 use burn::tensor::Tensor;
 
@@ -30,7 +31,7 @@ pub(super) const ROW: WrapperRow = WrapperRow {
             OptionSpec { name: "iterations", accepts: Accepts::Integer(1, 10_000), default: Some("50"), help: "steps of the solver" },
         ],
     },
-    backward: Backward::StraightThrough,
+    backward: Backward::StandIn("the solver's steps transposed where they ended"),
     check: FREE,
     build: |options| {
         Box::new(TotalVariation {
@@ -47,17 +48,24 @@ struct TotalVariation {
     iterations: u32,
 }
 
+impl TotalVariation {
+    fn parameters(&self, rows: usize, shape: [usize; 3]) -> Parameters {
+        let [channels, height, width] = shape.map(|size| size as u32);
+        let (rows, weight, keep, iterations) = (rows as u32, self.weight, self.keep, self.iterations);
+        Parameters { rows, channels, height, width, iterations, weight, keep }
+    }
+}
+
 impl Wrapper for TotalVariation {
     fn inputs(&self, inputs: Tensor<2>, shape: [usize; 3], draw: &Draw) -> Tensor<2> {
-        let draws = draw.upload(&inputs.device());
-        let [channels, height, width] = shape.map(|size| size as u32);
-        let rows = inputs.dims()[0] as u32;
-        let (weight, keep, iterations) = (self.weight, self.keep, self.iterations);
-        kernel::total_variation(inputs, draws, Parameters { rows, channels, height, width, iterations, weight, keep })
+        let (draws, parameters) = (draw.upload(&inputs.device()), self.parameters(inputs.dims()[0], shape));
+        kernel::total_variation(inputs, draws, parameters)
     }
 
-    fn pull(&self, _inputs: Tensor<2>, gradient: Tensor<2>, _shape: [usize; 3], _draw: &Draw) -> Tensor<2> {
-        gradient
+    fn pull(&self, inputs: Tensor<2>, gradient: Tensor<2>, shape: [usize; 3], draw: &Draw) -> Tensor<2> {
+        let (draws, parameters) = (draw.upload(&inputs.device()), self.parameters(inputs.dims()[0], shape));
+        let [_, state @ ..] = kernel::total_variation_state(inputs, draws.clone(), parameters);
+        kernel::total_variation_back(gradient, draws, state, parameters)
     }
 
     fn is_random(&self) -> bool {

@@ -36,7 +36,7 @@ pub fn random(subject: &Subject) -> Result<Found> {
     let norms = subject.norms();
     let averaged = |norm| {
         let averages = |series: &&Attacked| {
-            series.parts(subject.data).iter().any(|part| subject.oracle.throws(part.draws(), part.uses_gradients()) >= AVERAGED)
+            series.parts(subject.data).iter().any(|part| part.uses_gradients() && subject.oracle.throws(part.draws()) >= AVERAGED)
         };
         subject.series.iter().filter(|series| series.key.norm == norm).any(|series| averages(&series))
     };

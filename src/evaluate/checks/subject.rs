@@ -205,7 +205,7 @@ impl Subject<'_> {
     /// A throw for the examples at positions; `round` tells one from another.
     pub(super) fn draw(&self, positions: &[usize], round: u32) -> Draw {
         let key = [self.seed as u32, (self.seed >> 32) as u32];
-        let row = |&at: &usize| DrawRow { key, example: self.data.ids[at], attempt: CHECKING, step: round };
+        let row = |&at: &usize| Some(DrawRow { key, example: self.data.ids[at], attempt: CHECKING, step: round });
         Draw::of(positions.iter().map(row).collect())
     }
 

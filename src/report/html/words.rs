@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::text::{self, escape, interval, percent};
 use super::super::view::View;
+use crate::engine::precision::Precision;
 use crate::threat::Norm;
 
 /// The line under the title.
@@ -11,8 +12,10 @@ pub fn opening(view: &View) -> String {
     let results = view.results;
     let [channels, height, width] = results.data.shape;
     let devices: Vec<_> = results.devices.iter().map(|device| escape(&device.name)).collect();
+    let mixed = results.devices.iter().any(|device| device.precision == Precision::Mixed.name());
+    let searched = if mixed { " · searched in half precision, judged in f32" } else { "" };
     format!(
-        "<p class=\"facts\">{} · {} examples of {channels}×{height}×{width} in {} classes · seed {} · {} · gauntlet {}</p>\n",
+        "<p class=\"facts\">{} · {} examples of {channels}×{height}×{width} in {} classes · seed {} · {}{searched} · gauntlet {}</p>\n",
         escape(&results.data.name),
         text::count(results.data.examples as u64),
         results.data.classes,
@@ -60,11 +63,25 @@ pub fn banners(view: &View) -> String {
     banners
 }
 
+/// More defences than these are told one by one only where a reader asks for it.
+const AT_A_GLANCE: usize = 8;
+
 /// What came out, a sentence or two a defence and norm.
 pub fn summary(view: &View) -> String {
     if view.results.cells.is_empty() {
         return "<p>No attack has finished yet, so nothing can be said about robustness.</p>".into();
     }
+    let list = one_by_one(view);
+    if view.defences.len() <= AT_A_GLANCE {
+        return list;
+    }
+    let farthest = |norm: &Norm| view.epsilons(*norm).into_iter().fold(0.0, f64::max);
+    let found = view.norms.iter().map(|norm| super::super::side::findings(view, *norm, farthest(norm))).filter(|found| !found.is_empty());
+    let found: String = found.map(|found| format!("<p>{}</p>\n", escape(&found))).collect();
+    format!("{found}<details><summary>The {} one by one</summary>\n{list}</details>\n", view.defences.len())
+}
+
+fn one_by_one(view: &View) -> String {
     let mut list = String::from("<ul class=\"findings\">\n");
     for defence in &view.defences {
         let clean = match view.clean(defence) {
@@ -156,6 +173,12 @@ pub fn reading() -> String {
         (
             "95 % interval",
             "Wilson score interval of a share. It covers the chance in drawing these examples, not what a stronger attack would find.",
+        ),
+        (
+            "Random defences",
+            "decide by most of ten throws of their dice, or by as many as they poll. Whatever an attack ends with is judged by throws of the \
+             judge's own; a point on the edge is broken by some and not by others, so that the more points are handed in, the more are \
+             broken by chance, as before an attacker who may try again.",
         ),
         ("Failed", "rows that met a NaN, an infinity or the attack's own panic. They are shown and never counted as robust."),
         (

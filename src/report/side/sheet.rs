@@ -148,14 +148,14 @@ fn share(share: Option<Spread>) -> Entry {
 }
 
 impl Sheet {
-    /// Places of the rows that are the best of a column of shares.
+    /// Places of the rows that are the best of a column of shares; none where nothing is left of any.
     pub fn best(&self, column: usize) -> Vec<usize> {
         let mean = |row: &Vec<Entry>| match row.get(column) {
             Some(Entry::Share(spread)) => Some(spread.mean),
             _ => None,
         };
-        let best = self.rows.iter().filter_map(mean).fold(f64::NEG_INFINITY, f64::max);
-        (0..self.rows.len()).filter(|&at| mean(&self.rows[at]) == Some(best)).collect()
+        let best = self.rows.iter().filter_map(mean).fold(0.0, f64::max);
+        (0..self.rows.len()).filter(|&at| best > 0.0 && mean(&self.rows[at]) == Some(best)).collect()
     }
 
     /// What the shares mean, for the caption: the same in Markdown and LaTeX, in words without special characters.

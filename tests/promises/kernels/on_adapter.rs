@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use gauntlet::kernel::sample::{Shape, Value};
-use gauntlet::kernel::{KERNELS, Kernel, poison_outputs};
+use gauntlet::kernel::{KERNELS, Kernel, launch_past_burn, poison_outputs};
 
 use super::compare::{compare, outputs};
 use super::{adapter, on_gpu};
@@ -15,6 +15,7 @@ pub fn tests() -> Vec<Promise> {
         on_gpu("on an adapter the twins notice another input", another_input_is_noticed),
         on_gpu("on an adapter strided inputs give what dense ones give", strided_inputs),
         on_gpu("on an adapter a chain of kernels agrees with the chain of twins", a_chain),
+        on_gpu("on an adapter kernels launched past Burn agree with their twins too", past_burn),
     ]
 }
 
@@ -107,7 +108,20 @@ fn strided_inputs() {
     }
 }
 
-/// Three rounds of bookkeeping and steps, each on the last one's outputs, without a look at them in between.
+/// The route of devices that take no WGSL.
+fn past_burn() {
+    let device = adapter::device();
+    launch_past_burn(true);
+    for name in ["admit", "flags", "loss_gradient", "linf_step", "distances"] {
+        for rows in [1, 17, 257] {
+            agree(find(name), Shape { rows, columns: 65 }, &device);
+        }
+    }
+    a_chain();
+    launch_past_burn(false);
+}
+
+/// Three rounds of bookkeeping and steps, each on the last one's outputs and on Burn's, without a look at them in between.
 fn a_chain() {
     let shape = Shape { rows: 24, columns: 50 };
     let run = |device: &Device| {
@@ -118,6 +132,8 @@ fn a_chain() {
             state = after.into_iter().next().expect("one output");
             let inputs = vec![x, origin.clone(), direction.clone(), rows.clone(), state];
             [x, state] = (find("linf_step").run)(0, inputs).try_into().expect("two outputs");
+            // Burn's turn, on points that it leaves as they are.
+            x = x.floats().clamp(0.0, 1.0).into();
         }
         vec![x.into_data(), state.into_data()]
     };

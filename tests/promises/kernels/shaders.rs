@@ -67,7 +67,7 @@ fn bindings_match() {
 fn text(element: Element) -> &'static str {
     match element {
         Element::Float => "f32",
-        Element::Word => "i32",
+        Element::Word | Element::Bits => "i32",
         Element::Row => "Row",
         Element::State => "State",
     }
@@ -77,7 +77,8 @@ fn element(module: &Module, ty: naga::Handle<naga::Type>) -> String {
     match &module.types[ty].inner {
         TypeInner::Array { base, .. } => element(module, *base),
         TypeInner::Struct { .. } => module.types[ty].name.clone().expect("a struct has a name"),
-        TypeInner::Scalar(Scalar { kind: ScalarKind::Float, width: 4 }) => "f32".into(),
+        TypeInner::Scalar(Scalar { kind: ScalarKind::Float, width: 4 })
+        | TypeInner::Vector { scalar: Scalar { kind: ScalarKind::Float, width: 4 }, .. } => "f32".into(),
         TypeInner::Scalar(Scalar { kind: ScalarKind::Sint, width: 4 }) => "i32".into(),
         other => panic!("a binding holds {other:?}"),
     }

@@ -111,11 +111,11 @@ fn results_csv_has_a_line_a_cell_that_reads_back() {
     write_csv(&path, &results()).unwrap();
     let records = parse_csv(&fs::read_to_string(&path).unwrap());
     let expected = "defence,attack,norm,epsilon,examples,failed,inferred,clean_accuracy,robust_accuracy,ci95_low,ci95_high,median_distance,\
-                    forwards,backwards";
+                    forwards,backwards,adaptive";
     assert_eq!(records[0].join(","), expected);
     assert_eq!(records.len(), 3);
     for (record, cell) in records[1..].iter().zip(&results().cells) {
-        assert_eq!(record.len(), 14);
+        assert_eq!(record.len(), 15);
         assert_eq!(record[0], cell.defence);
         let numbers = [(3, cell.epsilon), (8, cell.robust_accuracy), (9, cell.ci95[0]), (10, cell.ci95[1])];
         assert!(numbers.iter().all(|&(column, number)| record[column].parse::<f64>().unwrap().to_bits() == number.to_bits()));

@@ -97,6 +97,10 @@ fn a_run_shows_what_is_only_apparent() {
     for text in [&said, &page] {
         assert!(text.contains("bits, unknown (attacks do not know it)") && text.to_lowercase().contains("only apparent"), "{said}");
     }
+    let csv = fs::read_to_string(folder.path().join("out/results.csv")).unwrap();
+    for line in csv.lines().skip(1) {
+        assert_eq!(line.ends_with(",false"), line.contains("bits, unknown"), "{line}");
+    }
     assert!(said.contains("guarded: threshold") && said.contains("three [3]"), "{said}");
     let rejections =
         results["checks"].as_array().unwrap().iter().find(|check| check["defence"] == "guarded" && check["check"] == "rejections");
