@@ -266,7 +266,7 @@ fn doubts_are_judged() {
     run(&mut twice, 3, End::Doubtful);
     twice.judged(3, Word::Refused);
     assert!(!twice.resolve());
-    assert_eq!(twice.next_row(), Some(NextRow { epsilon: 3, attempt: 1 }));
+    assert_eq!(twice.next_row(), Some(NextRow { epsilon: 3, attempt: 1, full: false }));
     run(&mut twice, 3, End::Doubtful);
     twice.judged(3, Word::Refused);
     assert!(twice.resolve());
