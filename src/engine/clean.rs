@@ -8,6 +8,7 @@ use super::examples::Examples;
 use super::oracle::Oracle;
 use crate::Result;
 use crate::data::Dataset;
+use crate::suite::schedule::check_interrupt;
 
 /// The clean decision on one example.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,7 @@ impl CleanDecision {
 /// use. `seed` keys the draws of a random defence.
 ///
 /// # Errors
-/// A device that stops answering.
+/// A device that stops answering; a user's interrupt.
 pub fn decide(oracle: &Oracle, data: &Dataset, sent: &dyn Examples, slots: usize, seed: u64) -> Result<Vec<CleanDecision>> {
     decide_on(oracle, data, sent, data.len(), slots, seed)
 }
@@ -41,7 +42,7 @@ pub fn decide(oracle: &Oracle, data: &Dataset, sent: &dyn Examples, slots: usize
 /// As [`decide`], on the first so many `examples` alone.
 ///
 /// # Errors
-/// A device that stops answering.
+/// A device that stops answering; a user's interrupt.
 pub fn decide_on(
     oracle: &Oracle,
     data: &Dataset,
@@ -56,6 +57,7 @@ pub fn decide_on(
     let batch = |first: usize| (first..examples.min(first + slots)).collect::<Vec<usize>>();
     sent.expect(&batch(0));
     for first in (0..examples).step_by(slots) {
+        check_interrupt()?;
         let held = slots.min(examples - first);
         let index: Vec<i32> = (first..first + slots).map(|at| if at < examples { at as i32 } else { -1 }).collect();
         let empty = Tensor::zeros([slots, features], oracle.device());

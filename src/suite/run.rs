@@ -110,6 +110,10 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     crate::cli::log::to_file(&out)?;
     for station in stations.all() {
         tracing::info!(device = %station.info.name, backend = %station.info.backend, slots = station.info.slots, "device opened");
+        if station.streamed {
+            let name = &station.info.name;
+            observer.note(&format!("{name}: the examples do not fit beside its slots and are sent as these ask for them"));
+        }
     }
     let finished = carry_out(request, &mut resolved, &store, &stations, observer, harden);
     let finished = finished.and_then(|()| checks::complete(&store, request.checks));

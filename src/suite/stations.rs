@@ -41,7 +41,7 @@ pub(super) struct Station {
     pub(super) info: DeviceInfo,
     pub(super) data: Arc<dyn Examples>,
     /// Whether the examples stay with the host.
-    streamed: bool,
+    pub(super) streamed: bool,
     pub(super) cadence: usize,
     /// Batches that run side by side.
     pub(super) workers: usize,
@@ -72,10 +72,6 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let left = if streamed { budget } else { left };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
         let data = caught(|| Ok(sent(&resolved.data, &handle, streamed.then_some(slots))))?;
-        if streamed {
-            let size = device::format_size(examples);
-            tracing::info!(device = %handle.info.name, examples = %size, "the examples do not fit on the device: they are sent as slots ask for them");
-        }
         let info = DeviceInfo { slots, precision: precision.name().into(), ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
