@@ -159,7 +159,7 @@ impl Classifier {
     /// The same network in half precision, without a plan: logits are still in single. Not to be trained.
     #[must_use]
     pub fn halved(&self) -> Self {
-        Self { network: self.network.halved(), plan: None, ..self.clone() }
+        Self { network: self.network.halved(), plan: None, gpu: None, ..self.clone() }
     }
 
     /// Numbers that a forward pass makes of one image and keeps, layer by layer: what memory is reckoned by.

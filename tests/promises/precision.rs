@@ -8,6 +8,7 @@ use gauntlet::engine::draw::Draw;
 use gauntlet::engine::oracle::Oracle;
 use gauntlet::evaluate::record::{ExampleOutcomes, Settled, Verdict};
 use gauntlet::kernel::loss_scale;
+use gauntlet::model::{Blueprint, Classifier};
 use gauntlet::threat::Norm;
 
 use super::bench_model::{Trial, attack, relabelled, separable, separator, untrained};
@@ -23,6 +24,7 @@ pub fn tests() -> Vec<Promise> {
         plain("a claim of half precision that the judge refuses is run again in full, and is no survival", refusals_are_run_again),
         plain("a row that ran out in half precision is what the judge finds at its last point", last_points_are_judged),
         plain("gradients far under the reach of half precision keep their signs", small_gradients_survive),
+        plain("a network in half precision leaves its plans, which are of single precision", plans_are_left),
         plain("a loss scale is a power of two that fits half precision, and its undo exact", scales_are_exact),
         on_gpu("on an adapter half precision's gradients point where single precision's do, or it is refused", adapters_agree),
     ]
@@ -164,6 +166,18 @@ fn small_gradients_survive() {
     assert_eq!(bare.into_data().try_to_vec::<f32>().expect("f32"), [0.0]);
 }
 
+fn plans_are_left() {
+    let device = Device::flex();
+    let options = gauntlet::options::Options::default();
+    let blueprint = Blueprint { options: &options, shape: [1, 4, 4], classes: 3 };
+    let start = Classifier::new("linear", 1, &blueprint, &device).unwrap();
+    for planned in [start.clone().compiled(&device).unwrap(), start.compiled_for_gpu().unwrap()] {
+        assert!(planned.plan.is_some() || planned.gpu.is_some(), "a plan holds a dense layer");
+        let half = planned.halved();
+        assert!(half.plan.is_none() && half.gpu.is_none() && half.network.is_half());
+    }
+}
+
 fn scales_are_exact() {
     let rows = [
         [0.75f32, -0.25, 0.0],
@@ -224,11 +238,13 @@ fn adapters_agree() {
     if !handle.has_half() {
         return refused();
     }
-    let device = &handle.device;
     let data = separable(3, 4, 0.3);
-    let oracle = untrained("linear", &data, device).with_half();
-    let inputs: Tensor<2> = Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device);
-    let (want, got) = (gradient(&oracle, &inputs, 1e-9), gradient(oracle.half().expect("it has one"), &inputs, 1e-9));
+    let on = |device: &Device| {
+        let inputs = Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device);
+        (untrained("linear", &data, device).with_half(), inputs)
+    };
+    let ((cpu, here), (gpu, there)) = (on(&Device::flex()), on(&handle.device));
+    let (want, got) = (gradient(&cpu, &here, 1e-9), gradient(gpu.half().expect("it has one"), &there, 1e-9));
     let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     assert!(largest > 0.0);
     assert!(want.iter().zip(&got).all(|(want, got)| (want - got).abs() <= 2e-2 * largest), "{want:?}\n{got:?}");
