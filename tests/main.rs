@@ -71,6 +71,8 @@ mod reference;
 mod report;
 #[path = "promises/runs.rs"]
 mod runs;
+#[path = "promises/shares.rs"]
+mod shares;
 #[path = "promises/square.rs"]
 mod square;
 #[path = "promises/store.rs"]
@@ -123,6 +125,7 @@ fn main() {
         ("precision", precision::tests()),
         ("report", report::tests()),
         ("runs", runs::tests()),
+        ("shares", shares::tests()),
         ("square", square::tests()),
         ("store", store::tests()),
         ("suite", suite::tests()),

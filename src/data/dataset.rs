@@ -1,8 +1,11 @@
-//! Labelled images in memory, checked once, at the door.
+//! Labelled images, checked once, at the door.
 
+use std::sync::Arc;
+
+use super::pixels::{Maker, Pixels};
 use crate::error::{Error, Result};
 
-/// Labelled images in memory.
+/// Labelled images.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The source and split as text, for reports ("digits, test").
@@ -13,16 +16,15 @@ pub struct Dataset {
     pub classes: usize,
     /// Stable ids, one an example: the position in the source's own order before any limit, so that a limit or a range keeps them.
     pub ids: Vec<u32>,
-    /// Pixels in [0, 1], row-major [examples, channels, height, width].
-    pub images: Vec<f32>,
+    pixels: Pixels,
     /// Classes, one an example.
     pub labels: Vec<u32>,
-    /// Hash of shape, ids, pixels and labels (blake3, hexadecimal).
+    /// Hash of shape, ids, pixels (of images that are made: of what they are made from) and labels (blake3, hexadecimal).
     pub hash: String,
 }
 
 impl Dataset {
-    /// Checks the parts and hashes them.
+    /// Checks the parts, with pixels in [0, 1], row-major [examples, channels, height, width], and hashes them.
     ///
     /// # Errors
     /// No examples, an empty image, fewer than two classes, counts that disagree, an id used twice, a label that is no class, and a
@@ -37,7 +39,7 @@ impl Dataset {
     ) -> Result<Self> {
         let name = name.into();
         let place = name.clone();
-        Self::read_from(&place, name, shape, classes, ids, images, labels)
+        Self::read_from(&place, name, shape, classes, ids, Pixels::Floats(images), labels)
     }
 
     /// As [`Dataset::new`], with messages that open with the file or folder `place`.
@@ -47,16 +49,35 @@ impl Dataset {
         shape: [usize; 3],
         classes: usize,
         ids: Vec<u32>,
-        images: Vec<f32>,
+        pixels: Pixels,
         labels: Vec<u32>,
     ) -> Result<Self> {
-        check_counts(place, shape, classes, &ids, images.len(), labels.len())?;
-        let errors = [check_ids(place, &ids), check_labels(place, classes, &ids, &labels), check_values(place, shape, &ids, &images)];
+        check_counts(place, shape, classes, &ids, pixels.len(), labels.len())?;
+        let values = match &pixels {
+            Pixels::Floats(values) => check_values(place, shape, &ids, values),
+            Pixels::Bytes(_) | Pixels::Made { .. } => None,
+        };
+        let errors = [check_ids(place, &ids), check_labels(place, classes, &ids, &labels), values];
         if let Some(error) = Error::many(format!("{place}: the data are not usable"), errors.into_iter().flatten().collect()) {
             return Err(error);
         }
-        let hash = hash(shape, &ids, &images, &labels);
-        Ok(Self { name, shape, classes, ids, images, labels, hash })
+        let hash = hash(shape, &ids, &pixels, &labels);
+        Ok(Self { name, shape, classes, ids, pixels, labels, hash })
+    }
+
+    /// A set whose images `maker` makes from their position in the source, each time anew. `recipe` stands for all pixels in the hash.
+    pub(super) fn made(
+        name: String,
+        shape: [usize; 3],
+        classes: usize,
+        positions: std::ops::Range<usize>,
+        labels: Vec<u32>,
+        recipe: String,
+        maker: Arc<Maker>,
+    ) -> Result<Self> {
+        let pixels = Pixels::Made { maker, first: positions.start, recipe };
+        let ids = positions.map(|position| position as u32).collect();
+        Self::read_from(&name.clone(), name, shape, classes, ids, pixels, labels)
     }
 
     /// How many examples there are.
@@ -75,25 +96,37 @@ impl Dataset {
     }
 
     /// Image `i`, [channels, height, width]; `i` is a position in this set, below [`Dataset::len`], not an id.
-    pub fn image(&self, i: usize) -> &[f32] {
-        let features = self.features();
-        &self.images[i * features..(i + 1) * features]
+    pub fn image(&self, i: usize) -> Vec<f32> {
+        self.pixels.image(i, self.features())
+    }
+
+    /// All images at once, [examples, channels, height, width]: four bytes a value.
+    pub fn images(&self) -> Vec<f32> {
+        match &self.pixels {
+            Pixels::Floats(values) => values.clone(),
+            Pixels::Bytes(_) | Pixels::Made { .. } => (0..self.len()).flat_map(|at| self.image(at)).collect(),
+        }
+    }
+
+    /// Bytes of memory that the pixels take; none where they are made when they are asked for.
+    pub fn bytes(&self) -> usize {
+        self.pixels.bytes()
     }
 
     /// The first `n` examples with their ids; the whole set where it has no more than `n`.
     #[must_use]
     pub fn limit(mut self, n: usize) -> Self {
         if n < self.len() {
-            self.images.truncate(n * self.features());
+            self.pixels.truncate(n * self.features());
             self.ids.truncate(n);
             self.labels.truncate(n);
-            self.hash = hash(self.shape, &self.ids, &self.images, &self.labels);
+            self.hash = hash(self.shape, &self.ids, &self.pixels, &self.labels);
         }
         self
     }
 }
 
-fn check_counts(place: &str, shape: [usize; 3], classes: usize, ids: &[u32], values: usize, labels: usize) -> Result<()> {
+fn check_counts(place: &str, shape: [usize; 3], classes: usize, ids: &[u32], values: Option<usize>, labels: usize) -> Result<()> {
     let [channels, height, width] = shape;
     let features = channels.checked_mul(height).and_then(|area| area.checked_mul(width)).unwrap_or(usize::MAX);
     if features == 0 {
@@ -106,6 +139,7 @@ fn check_counts(place: &str, shape: [usize; 3], classes: usize, ids: &[u32], val
         return Err(Error::input(format!("{place}: {classes} class leaves nothing to tell apart"))
             .help("give at least two classes (option `classes`)"));
     }
+    let values = values.or_else(|| labels.checked_mul(features)).unwrap_or(usize::MAX);
     if ids.len() != labels || labels.checked_mul(features) != Some(values) {
         return Err(Error::input(format!(
             "{place}: the counts disagree: {labels} labels, {} ids and {values} values, which is {} images of {channels} x {height} x {width}",
@@ -176,7 +210,7 @@ fn how_to_scale(images: &[f32]) -> String {
     format!("the values span [{low}, {high}]: {way}")
 }
 
-fn hash(shape: [usize; 3], ids: &[u32], images: &[f32], labels: &[u32]) -> String {
+fn hash(shape: [usize; 3], ids: &[u32], pixels: &Pixels, labels: &[u32]) -> String {
     let mut hasher = blake3::Hasher::new();
     for size in shape.into_iter().chain([labels.len()]) {
         hasher.update(&(size as u64).to_le_bytes());
@@ -193,7 +227,12 @@ fn hash(shape: [usize; 3], ids: &[u32], images: &[f32], labels: &[u32]) -> Strin
         hasher.update(&buffer);
     };
     words(&mut ids.iter().map(|id| id.to_le_bytes()));
-    words(&mut images.iter().map(|value| value.to_le_bytes()));
+    match pixels {
+        Pixels::Floats(values) => words(&mut values.iter().map(|value| value.to_le_bytes())),
+        // The same as of the floats that they stand for.
+        Pixels::Bytes(values) => words(&mut values.iter().map(|&value| (f32::from(value) / 255.0).to_le_bytes())),
+        Pixels::Made { recipe, .. } => words(&mut recipe.bytes().map(|byte| [byte, 0, 0, 0])),
+    }
     words(&mut labels.iter().map(|label| label.to_le_bytes()));
     hasher.finalize().to_hex().to_string()
 }

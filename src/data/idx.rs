@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::pixels::Pixels;
 use super::{Dataset, Request, Source, files};
 use crate::error::{Error, Result};
 use crate::options::{Accepts, Entry, OptionSpec};
@@ -57,7 +58,9 @@ fn load(request: &Request) -> Result<Dataset> {
     }
     let range = request.positions(count, &format!("{}, {split}", folder.display()))?;
     let features = height * width;
-    let images = pixels[range.start * features..range.end * features].iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let mut images = pixels;
+    images.truncate(range.end * features);
+    images.drain(..range.start * features);
     let folder_name = folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned());
     Dataset::read_from(
         &label_file.display().to_string(),
@@ -65,7 +68,7 @@ fn load(request: &Request) -> Result<Dataset> {
         [1, height, width],
         request.size("classes"),
         range.clone().map(|i| i as u32).collect(),
-        images,
+        Pixels::Bytes(images),
         labels[range].iter().map(|&label| u32::from(label)).collect(),
     )
 }

@@ -1,7 +1,8 @@
 //! Examples: images with labels, from files or made, always as f32 in [0, 1], laid out as [examples, channels, height, width].
 //!
 //! [`SOURCES`] lists where examples come from; [`load`] reads some of them. Every source checks what it reads (counts, labels, ranges,
-//! finite values) before anything runs, and believes no size that a file declares without holding the bytes for it. A defence trains on
+//! finite values) before anything runs, and believes no size that a file declares without holding the bytes for it. What a file has on 8
+//! bits stays so in memory, and synthetic images are made when they are asked for, so that a set may be larger than the memory as floats. A defence trains on
 //! the same source with the split `train`, unless the suite names other training data.
 
 mod dataset;
@@ -10,6 +11,7 @@ mod files;
 mod idx;
 mod npz;
 pub mod picture;
+mod pixels;
 mod request;
 pub mod synthetic;
 

@@ -17,6 +17,8 @@
 //! Both splits follow this rule with different noise and runners-up. An example is a function of the seed, its split and its position
 //! alone (SplitMix64: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
 
+use std::sync::Arc;
+
 use super::{Dataset, Request, Source};
 use crate::error::{Error, Result};
 use crate::options::{Accepts, Entry, OptionSpec};
@@ -47,8 +49,6 @@ pub(super) const SOURCE: Source = Source {
 
 /// Largest difference between the block means that leaves the box aside.
 const LARGEST_DELTA: f64 = 0.2;
-/// 4 GiB of pixels.
-const MOST_VALUES: usize = 1 << 30;
 
 /// The linear separator W, row-major [classes, features]; its bias is 0.
 ///
@@ -99,22 +99,17 @@ fn load(request: &Request) -> Result<Dataset> {
     }
     let name = format!("synthetic, {split}");
     let positions = request.positions(request.size("count"), &name)?;
-    if positions.len().saturating_mul(features) > MOST_VALUES {
-        return Err(Error::input(format!(
-            "synthetic: {} examples of {features} values are more than {MOST_VALUES} values",
-            positions.len()
-        ))
-        .help("lower `count`, or the size of the images"));
-    }
     let rule = Rule { classes, features, block, delta };
     let stream = request.options.integer("seed").unwrap_or_default() as u64;
     let stream = mix(mix(stream).wrapping_add(u64::from(split == "train")));
-    let mut images = Vec::with_capacity(positions.len() * features);
-    for position in positions.clone() {
-        rule.draw(position, Random(mix(stream.wrapping_add(position as u64))), &mut images);
-    }
     let labels = positions.clone().map(|position| (position % classes) as u32).collect();
-    Dataset::new(name, shape, classes, positions.map(|position| position as u32).collect(), images, labels)
+    let recipe = format!("synthetic, {classes} classes, margin {margin}, stream {stream}");
+    let maker = move |position| {
+        let mut image = Vec::with_capacity(features);
+        rule.draw(position, Random(mix(stream.wrapping_add(position as u64))), &mut image);
+        image
+    };
+    Dataset::made(name, shape, classes, positions, labels, recipe, Arc::new(maker))
 }
 
 struct Rule {

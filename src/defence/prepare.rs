@@ -55,9 +55,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>, device: &Device) -> Result<Self> {
+    fn new(classifier: Classifier, history: Vec<Epoch>, trained: bool, seconds: Option<f64>) -> Result<Self> {
         let weights = Weights::of(&classifier.network);
-        let frozen = classifier.frozen(device)?;
+        // On the host, so that it outlives a device that is lost; its plans are compiled where they are wanted.
+        let frozen = Classifier { network: classifier.network.frozen(&Device::flex())?, plan: None, gpu: None, ..classifier.clone() };
         Ok(Self { classifier, weights, history, trained, seconds, frozen, plan: OnceLock::new(), gpu: OnceLock::new() })
     }
 
@@ -88,7 +89,7 @@ impl Prepared {
 pub fn ready(spec: &DefenceSpec, design: &Design, workshop: &Workshop) -> Result<Option<Prepared>> {
     let start = Classifier::from_graph(design.graph.clone(), &design.weights, workshop.device)?;
     if spec.train.is_none() {
-        return Prepared::new(start, Vec::new(), false, None, workshop.device).map(Some);
+        return Prepared::new(start, Vec::new(), false, None).map(Some);
     }
     let kept = cached_at(spec, design, examples(spec, workshop)?, workshop);
     if !kept.is_file() {
@@ -97,7 +98,7 @@ pub fn ready(spec: &DefenceSpec, design: &Design, workshop: &Workshop) -> Result
     let (classifier, about) = put(start, &kept, workshop)?;
     let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let seconds = about.get("seconds").and_then(|text| text.parse().ok());
-    Prepared::new(classifier, history, false, seconds, workshop.device).map(Some)
+    Prepared::new(classifier, history, false, seconds).map(Some)
 }
 
 /// A defence with the weights that its training would start from.
@@ -106,7 +107,7 @@ pub fn ready(spec: &DefenceSpec, design: &Design, workshop: &Workshop) -> Result
 /// A device that does not answer.
 pub fn drawn(design: &Design, device: &Device) -> Result<Prepared> {
     let start = Classifier::from_graph(design.graph.clone(), &design.weights, device)?;
-    Prepared::new(start, Vec::new(), false, None, device)
+    Prepared::new(start, Vec::new(), false, None)
 }
 
 fn examples<'a>(spec: &DefenceSpec, workshop: &Workshop<'a>) -> Result<&'a Dataset> {
@@ -149,7 +150,7 @@ pub fn prepare(
     let started = Instant::now();
     let (classifier, history) = train_kept(&trainee, Some(&part), progress)?;
     let seconds = started.elapsed().as_secs_f64();
-    let prepared = Prepared::new(classifier, history, true, Some(seconds), workshop.device)?;
+    let prepared = Prepared::new(classifier, history, true, Some(seconds))?;
     if !prepared.weights.is_finite() {
         let message = format!("defence \"{}\": a weight is not finite after {} epochs of training", spec.name, prepared.history.len());
         return Err(Error::data(message).help("lower `learning_rate`"));

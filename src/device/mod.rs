@@ -16,4 +16,5 @@ pub use adapter::{Adapter, Kind, distinct, list, table};
 pub use burn_wgpu::WgpuSetup;
 pub use choice::{Choice, Named, Selection, choose, parse};
 pub use memory::{DEFAULT_BUDGET, budget, format_size, parse_size, probe, settle_slots, slots};
-pub use open::{Handle, is_lost, open};
+pub(crate) use open::is_of_device;
+pub use open::{Handle, LARGEST_BUFFER, another, is_exhausted, is_lost, open, reopen};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 use burn_wgpu::WgpuSetup;
@@ -12,6 +13,7 @@ use crate::{Error, Result};
 
 use super::adapter::{Adapter, Kind, found};
 use super::choice::{Choice, missing, way_out};
+use super::memory::parse_size;
 use super::processor;
 
 /// An open device. Clones are the same device.
@@ -25,7 +27,16 @@ pub struct Handle {
     pub memory: Option<u64>,
     /// The wgpu objects that Burn runs on, for hand-written pipelines; `None` on the processor.
     pub setup: Option<WgpuSetup>,
+    /// Whether an allocation was refused, outside of a probe.
+    exhausted: Arc<AtomicBool>,
 }
+
+/// The environment's word on the largest buffer that cards are asked for, as `--memory` is written: for drivers that state more than they
+/// grant. What needs a larger one is memory exhausted.
+pub const LARGEST_BUFFER: &str = "GAUNTLET_LARGEST_BUFFER";
+
+/// The cards that are open, by their index.
+static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
 
 impl Handle {
     /// Whether shaders on it compute in half precision. The processor could, but slower than in single.
@@ -39,7 +50,6 @@ impl Handle {
 /// # Errors
 /// An index that is not in the list, and every refusal of the driver or of Burn, with the list of adapters and a way out.
 pub fn open(choice: Choice) -> Result<Handle> {
-    static OPEN: Mutex<Option<HashMap<usize, Handle>>> = Mutex::new(None);
     let index = match choice {
         Choice::Cpu => return Ok(processor_handle()),
         Choice::Gpu(index) => index,
@@ -49,15 +59,43 @@ pub fn open(choice: Choice) -> Result<Handle> {
     if let Some(handle) = open.get(&index) {
         return Ok(handle.clone());
     }
+    let handle = another(index)?;
+    open.insert(index, handle.clone());
+    Ok(handle)
+}
+
+/// A logical device on an adapter beside those that there may be.
+///
+/// # Errors
+/// As [`open`].
+pub fn another(index: usize) -> Result<Handle> {
     let adapters = &found().list;
     #[cfg(feature = "persistence")]
     super::cache::settle(adapters);
     let Some(adapter) = adapters.iter().find(|adapter| adapter.index == Some(index)) else { return Err(missing(index, adapters)) };
-    let handle = match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
-        Ok(Ok(handle)) => handle,
-        Ok(Err(reason)) => return Err(refused(adapter, &reason)),
-        Err(panic) => return Err(refused(adapter, panic_message(&*panic))),
-    };
+    match catch_unwind(AssertUnwindSafe(|| start(index, adapter))) {
+        Ok(Ok(handle)) => Ok(handle),
+        Ok(Err(reason)) => Err(refused(adapter, &reason)),
+        Err(panic) => Err(refused(adapter, panic_message(&*panic))),
+    }
+}
+
+/// Retires a card's logical device, with all that lies in its memory, and opens another one on the same card, which [`open`] gives from now
+/// on. The processor is never retired.
+///
+/// # Errors
+/// As [`open`].
+pub fn reopen(handle: &Handle) -> Result<Handle> {
+    let Some(setup) = &handle.setup else { return Ok(handle.clone()) };
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = open.get_or_insert_default();
+    let index = open.iter().find(|(_, open)| open.device == handle.device).map(|(&index, _)| index);
+    let index = index.ok_or_else(|| Error::device(format!("{} was retired before", handle.info.name)))?;
+    // Burn keeps its side of a device for good, pools included: only the driver can give the memory back.
+    setup.device.destroy();
+    let _ = setup.device.poll(wgpu::PollType::Poll);
+    open.remove(&index);
+    let handle = another(index)?;
     open.insert(index, handle.clone());
     Ok(handle)
 }
@@ -71,7 +109,7 @@ fn processor_handle() -> Handle {
         precision: "f32".into(),
         slots: 0,
     };
-    Handle { device: Device::flex(), info, memory: None, setup: None }
+    Handle { device: Device::flex(), info, memory: None, setup: None, exhausted: Arc::default() }
 }
 
 fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
@@ -81,7 +119,7 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
     let descriptor = wgpu::DeviceDescriptor {
         label: None,
         required_features: adapter.features().difference(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
-        required_limits: limits(&adapter),
+        required_limits: limits(&adapter)?,
         // Burn pools its memory itself.
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         trace: wgpu::Trace::Off,
@@ -105,7 +143,8 @@ fn start(index: usize, listed: &Adapter) -> Result<Handle, String> {
         slots: 0,
     };
     let memory = listed.memory.filter(|_| listed.kind != Kind::Software);
-    Ok(Handle { device, info, memory, setup: Some(setup) })
+    let exhausted = watch(&setup.device);
+    Ok(Handle { device, info, memory, setup: Some(setup), exhausted })
 }
 
 /// A device with what Burn's SPIR-V needs, extensions that wgpu does not know included, where this build and the driver have it.
@@ -121,14 +160,23 @@ fn with_spirv(adapter: &wgpu::Adapter, backend: wgpu::Backend) -> Result<Option<
 
 /// The adapter's own limits; a software rasteriser's buffers are capped, because Burn probes memory with the largest that is allowed
 /// and some rasterisers cannot grant what they state.
-fn limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+fn limits(adapter: &wgpu::Adapter) -> Result<wgpu::Limits, String> {
     const LARGEST: u64 = 256 << 20;
+    const LEAST: u64 = 16 << 20;
     let mut limits = adapter.limits();
-    if Kind::from(adapter.get_info().device_type) == Kind::Software {
-        limits.max_buffer_size = limits.max_buffer_size.min(LARGEST);
-        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(LARGEST);
+    let software = Kind::from(adapter.get_info().device_type) == Kind::Software;
+    let asked = match std::env::var(LARGEST_BUFFER) {
+        Ok(text) => match parse_size(&text).map_err(|error| format!("{LARGEST_BUFFER}: {error}"))? {
+            0..LEAST => return Err(format!("{LARGEST_BUFFER} is {text}, and Burn allocates in pages that need 16MiB at least")),
+            size => Some(size),
+        },
+        Err(_) => None,
+    };
+    for largest in [software.then_some(LARGEST), asked].into_iter().flatten() {
+        limits.max_buffer_size = limits.max_buffer_size.min(largest);
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(largest);
     }
-    limits
+    Ok(limits)
 }
 
 fn refused(adapter: &Adapter, reason: &str) -> Error {
@@ -137,9 +185,46 @@ fn refused(adapter: &Adapter, reason: &str) -> Error {
         .help(format!("Update its driver or choose another device. {}", way_out(&found().list)))
 }
 
+/// Whether a panic came from a device's failure and not from the code that ran on it.
+pub(crate) fn is_of_device(panic: &(dyn std::any::Any + Send)) -> bool {
+    let text = panic_message(panic);
+    text.contains("wgpu error") || EXHAUSTED.iter().any(|words| text.contains(words))
+}
+
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("its driver panicked")
+}
+
+/// Notes an allocation that the driver refuses. Burn's own handler, which this one replaces, panics as well: nothing that follows on the
+/// device can be trusted.
+fn watch(device: &wgpu::Device) -> Arc<AtomicBool> {
+    let exhausted = Arc::new(AtomicBool::new(false));
+    let seen = exhausted.clone();
+    device.on_uncaptured_error(Arc::new(move |error| {
+        if matches!(error, wgpu::Error::OutOfMemory { .. }) {
+            seen.store(true, Ordering::Relaxed);
+        }
+        panic!("wgpu error: {error}");
+    }));
+    exhausted
+}
+
+/// What wgpu and cubecl say when memory is exhausted: an allocation refused, a device lost to it, a buffer larger than the device takes.
+const EXHAUSTED: [&str; 6] = [
+    "Out of Memory",
+    "Not enough memory left",
+    "out of device memory",
+    "can't allocate buffer",
+    "Can't allocate",
+    "greater than the maximum buffer size",
+];
+
+/// Whether a card failed for want of memory, as far as its driver, wgpu or Burn say so. The processor's memory cannot be exhausted this
+/// way: where the system has none left, it ends the process.
+pub fn is_exhausted(handle: &Handle, error: &Error) -> bool {
+    let said = || error.all().iter().any(|error| EXHAUSTED.iter().any(|words| error.message().contains(words)));
+    handle.setup.is_some() && (handle.exhausted.load(Ordering::Relaxed) || said())
 }
 
 /// Whether the device is lost for good, so that the process cannot use it again: the driver was reset, or the card went away.

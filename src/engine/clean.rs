@@ -4,11 +4,11 @@ use burn::tensor::Tensor;
 
 use super::decide::{self, Decision};
 use super::draw::{Draw, DrawRow};
+use super::examples::Examples;
 use super::oracle::Oracle;
 use crate::Result;
 use crate::data::Dataset;
-use crate::kernel;
-use crate::kernel::words::upload;
+use crate::suite::schedule::check_interrupt;
 
 /// The clean decision on one example.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,25 +30,44 @@ impl CleanDecision {
     }
 }
 
-/// Decides on every example of `data`, on the device as `sent` [examples, features], `slots` at a time, so that the batch has the shape
-/// that attacks use. `seed` keys the draws of a random defence.
+/// Decides on every example of `data`, which the device reaches as `sent`, `slots` at a time, so that the batch has the shape that attacks
+/// use. `seed` keys the draws of a random defence.
 ///
 /// # Errors
-/// A device that stops answering.
-pub fn decide(oracle: &Oracle, data: &Dataset, sent: &Tensor<2>, slots: usize, seed: u64) -> Result<Vec<CleanDecision>> {
-    let [examples, features] = sent.dims();
+/// A device that stops answering; a user's interrupt.
+pub fn decide(oracle: &Oracle, data: &Dataset, sent: &dyn Examples, slots: usize, seed: u64) -> Result<Vec<CleanDecision>> {
+    decide_on(oracle, data, sent, data.len(), slots, seed)
+}
+
+/// As [`decide`], on the first so many `examples` alone.
+///
+/// # Errors
+/// A device that stops answering; a user's interrupt.
+pub fn decide_on(
+    oracle: &Oracle,
+    data: &Dataset,
+    sent: &dyn Examples,
+    examples: usize,
+    slots: usize,
+    seed: u64,
+) -> Result<Vec<CleanDecision>> {
+    let features = data.features();
     let key = [seed as u32, (seed >> 32) as u32];
     let mut decisions = Vec::with_capacity(examples);
+    let batch = |first: usize| (first..examples.min(first + slots)).collect::<Vec<usize>>();
+    sent.expect(&batch(0));
     for first in (0..examples).step_by(slots) {
+        check_interrupt()?;
         let held = slots.min(examples - first);
         let index: Vec<i32> = (first..first + slots).map(|at| if at < examples { at as i32 } else { -1 }).collect();
         let empty = Tensor::zeros([slots, features], oracle.device());
-        let batch = kernel::admit(empty, sent.clone(), upload(&index, oracle.device()));
+        let inputs = sent.put(empty, &index);
+        sent.expect(&batch(first + slots));
         let mut draw = Draw::of(vec![None; slots]);
         for (row, id) in draw.rows.iter_mut().zip(&data.ids[first..first + held]) {
             *row = Some(DrawRow { key, example: *id, ..DrawRow::default() });
         }
-        let decided = decide::decide(oracle, &batch, &draw)?.into_iter().take(held);
+        let decided = decide::decide(oracle, &inputs, &draw)?.into_iter().take(held);
         decisions.extend(decided.map(|Decision { prediction, failed, rejected, logits, .. }| CleanDecision {
             prediction,
             failed,

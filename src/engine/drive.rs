@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::chain::Chain;
+use super::examples::Examples;
 use super::judge::Judgement;
 use super::oracle::Oracle;
 use super::seats::Seats;
@@ -15,7 +16,7 @@ use crate::threat::Norm;
 
 /// Where chains come from and where they go.
 pub trait Feed {
-    /// The next example, or `None` where no more will come.
+    /// The next example, or `None` where there is none now; asked again while rows run.
     fn take(&mut self) -> Option<Chain>;
 
     /// Whether the point that broke this chain at this epsilon is wanted for the gallery.
@@ -23,6 +24,11 @@ pub trait Feed {
 
     /// A point that was wanted.
     fn point(&mut self, chain: &Chain, judgement: Judgement);
+
+    /// Whether the run is to end as it stands, its rows being another's now.
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// A chain that is settled.
     ///
@@ -55,7 +61,7 @@ impl std::ops::AddAssign for Effort {
 
 /// Examples on a device, flat: [examples, features].
 pub fn send(data: &Dataset, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), device)
+    Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device)
 }
 
 /// Rows that step together: those of a part, in half precision where it searches so, or in full.
@@ -81,8 +87,8 @@ pub struct Drive<'a> {
     pub oracle: &'a Oracle,
     /// The defence that attacks step on, where that is another one.
     pub surrogate: Option<&'a Oracle>,
-    /// The examples, as [`send`] gives them.
-    pub data: &'a Tensor<2>,
+    /// The examples.
+    pub data: &'a dyn Examples,
     /// The attack's parts: each runs on what those before it left standing.
     pub parts: &'a [Box<dyn Attack>],
     /// The norm.
@@ -97,7 +103,7 @@ pub struct Drive<'a> {
 }
 
 impl Drive<'_> {
-    /// Runs until the feed has no more and every chain is settled.
+    /// Runs until the feed has no more and every chain is settled, or until the feed says that it is over.
     ///
     /// # Errors
     /// A device that stops answering, or what the feed reports. Chains that were finished stay finished.

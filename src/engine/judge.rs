@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::chain::NextRow;
 use super::decide::{Decision, decide};
 use super::draw::{Draw, DrawRow};
+use super::examples::Examples;
 use super::oracle::{Oracle, read_matrix};
 use super::slots::Slots;
 use crate::Result;
@@ -109,7 +110,7 @@ impl Judge {
     pub fn hand_in(
         &mut self,
         oracle: &Oracle,
-        data: &Tensor<2>,
+        data: &dyn Examples,
         norm: Norm,
         candidates: &Tensor<2>,
         claims: Vec<(usize, Claim)>,
@@ -132,7 +133,7 @@ impl Judge {
     }
 
     /// Judges what waits.
-    pub fn judge(&mut self, oracle: &Oracle, data: &Tensor<2>, norm: Norm) -> Result<Vec<Judgement>> {
+    pub fn judge(&mut self, oracle: &Oracle, data: &dyn Examples, norm: Norm) -> Result<Vec<Judgement>> {
         if self.claims.is_empty() {
             return Ok(Vec::new());
         }

@@ -4,8 +4,9 @@
 //! that breaks or runs out leaves at once, and the next row takes its slot. [`chain`] decides which epsilon an example meets next,
 //! [`slots`] is what lives on the device, [`oracle`] is the only door to the defence ([`base`] in its middle, [`pass`] through its
 //! layers and back, [`pool`] where votes are counted), [`aim`] tells an attack what counts as success, [`decide`] is the defence's
-//! decision and [`judge`] what counts of it, [`draw`] is what a random defence throws its dice with, [`drive`] is
-//! what a run needs, `seats` the loop around them, and [`precision`] says what half precision may decide.
+//! decision and [`judge`] what counts of it, [`draw`] is what a random defence throws its dice with, [`examples`] are
+//! the inputs as a device reaches them, [`drive`] is what a run needs, `seats` the loop around them, and [`precision`] says what half
+//! precision may decide.
 
 pub mod aim;
 pub mod base;
@@ -14,6 +15,7 @@ pub mod clean;
 pub mod decide;
 pub mod draw;
 pub mod drive;
+pub mod examples;
 pub mod judge;
 pub mod oracle;
 pub mod pass;

@@ -1,7 +1,7 @@
 //! The rows in the slots: admit, forward, bookkeeping, backward, step; read the flags; let ended rows leave.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
@@ -17,6 +17,7 @@ use super::pass::Answer;
 use super::slots::Slots;
 use crate::Result;
 use crate::attack::RowPlan;
+use crate::device::is_of_device;
 use crate::kernel;
 use crate::kernel::row::{BROKEN, FAILED, RUNNING, Row, SURVIVED, State};
 use crate::kernel::words::upload;
@@ -88,6 +89,9 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// Goes on by a look at the flags, another part or a judgement. False where every chain is settled.
     pub(super) fn turn(&mut self) -> Result<bool> {
+        if self.feed.is_over() {
+            return Ok(false);
+        }
         self.admit()?;
         if self.seats.iter().any(Option::is_some) {
             let begun = Instant::now();
@@ -157,6 +161,7 @@ impl<'a, 'f> Seats<'a, 'f> {
                 self.exhausted = true;
                 return Ok(None);
             };
+            self.exhausted = false;
             let number = self.taken;
             self.taken += 1;
             self.active.insert(number, Active { chain, pending: 0, held: false });
@@ -232,7 +237,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.effort.steps += throws as u64;
         self.effort.forwards += work;
         self.effort.occupied += occupied;
-        if catch_unwind(AssertUnwindSafe(|| attack.start(slots))).is_err() {
+        if !is_sound(|| attack.start(slots)) {
             return false;
         }
         let random = oracle.is_random();
@@ -257,7 +262,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             slots.state = kernel::flags(shown(&answers), slots.rows.clone(), slots.state.clone(), false);
             None
         };
-        catch_unwind(AssertUnwindSafe(|| attack.advance(slots, gradient))).is_ok()
+        is_sound(|| attack.advance(slots, gradient))
     }
 
     /// The throws of a step, and the seats' next step.
@@ -412,5 +417,14 @@ impl<'a, 'f> Seats<'a, 'f> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an attack's work ended without a panic of its own. A device's failure is no fault of the rows and goes on.
+fn is_sound(work: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(()) => true,
+        Err(panic) if is_of_device(&*panic) => resume_unwind(panic),
+        Err(_) => false,
     }
 }

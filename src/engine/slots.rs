@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::examples::Examples;
 use crate::kernel;
 use crate::kernel::row::{NOTES_WORDS, Row, State};
 use crate::kernel::words::upload;
@@ -49,10 +50,9 @@ impl Slots {
         }
     }
 
-    /// Copies examples into slots: `index` names, a slot, the row of `data` [examples, features], or -1 to leave the slot alone.
-    pub fn admit(&mut self, data: &Tensor<2>, index: &[i32]) {
-        let index = upload(index, &self.x.device());
-        self.origin = kernel::admit(self.origin.clone(), data.clone(), index);
+    /// Copies examples into slots: `positions` names, a slot, which, or -1 to leave the slot alone.
+    pub fn admit(&mut self, data: &dyn Examples, positions: &[i32]) {
+        self.origin = data.put(self.origin.clone(), positions);
     }
 
     /// Puts fresh rows at their originals or at random points of their balls.

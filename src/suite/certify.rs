@@ -146,15 +146,16 @@ impl Run<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        let station = &self.stations[0];
+        let station = self.stations.first()?;
         let certifier = self.resolved.certifier(spec, prepared, planned, &station.handle.device, station.info.slots)?;
         let epsilons = &self.resolved.threat(&key).epsilons;
         let (mut began, mut kept) = (Instant::now(), Instant::now());
         for positions in left.chunks(certifier.at_once()) {
             self.observer.series(&key, record.certificates.len(), data.len());
             check_interrupt()?;
-            let example = |&at: &usize| Example { id: data.ids[at], image: data.image(at), label: data.labels[at] };
-            let examples: Vec<Example> = positions.iter().map(example).collect();
+            let images: Vec<Vec<f32>> = positions.iter().map(|&at| data.image(at)).collect();
+            let example = |(&at, image)| Example { id: data.ids[at], image, label: data.labels[at] };
+            let examples: Vec<Example> = positions.iter().zip(images.iter().map(Vec::as_slice)).map(example).collect();
             record.certificates.extend(certifier.certify(&examples, planned.norm, epsilons)?);
             if kept.elapsed() > COMMIT_AFTER || record.certificates.len() == data.len() {
                 record.seconds += began.elapsed().as_secs_f64();

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resolved::Resolved;
 use super::run::Run;
+use super::stations::Station;
 use super::{DefenceSpec, certify, plan};
 use crate::engine::clean::CleanDecision;
 use crate::engine::oracle::Oracle;
@@ -119,12 +120,11 @@ pub(super) fn harden(run: &Run) -> Result<Vec<Addition>> {
 
 impl Run<'_> {
     /// Checks a defence whose series are done, unless that was done on the same evidence.
-    pub(super) fn check(&self, spec: &DefenceSpec, oracle: &Oracle, clean: &[CleanDecision]) -> Result<()> {
+    pub(super) fn check(&self, spec: &DefenceSpec, station: &Station, oracle: &Oracle, clean: &[CleanDecision]) -> Result<()> {
         let keys: Vec<SeriesKey> = self.resolved.series().into_iter().filter(|key| key.defence == spec.name).collect();
         if record(self.store, &spec.name)?.is_some_and(|record| record.series == keys) {
             return Ok(());
         }
-        let station = &self.stations[0];
         let attacked = |key: &SeriesKey| {
             let attack = self.resolved.attack(key);
             Ok(Attacked {
@@ -141,7 +141,7 @@ impl Run<'_> {
             defence: &spec.name,
             oracle,
             data: &self.resolved.data,
-            pixels: &station.data,
+            pixels: &*station.data,
             clean,
             slots: station.info.slots,
             cadence: station.cadence,

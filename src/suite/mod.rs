@@ -3,11 +3,13 @@
 //! [`read`] checks the whole file against the [`Catalogue`] and reports every mistake at once, each with its place; [`plan()`] lists the
 //! cells that it asks for. Data moves one way: text, spanned table, [`Suite`], [`Plan`].
 
+mod board;
 pub mod catalogue;
 mod certificates;
 pub(crate) mod certify;
 mod check;
 pub(crate) mod checks;
+mod crew;
 mod data;
 mod entries;
 pub mod forecast;
@@ -21,6 +23,7 @@ pub mod run;
 pub mod schedule;
 mod search;
 mod series;
+pub mod shares;
 pub mod spec;
 pub(crate) mod speed;
 mod stations;

@@ -1,6 +1,7 @@
 //! A suite with its data, checked, and what a run's folder says of both.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ pub struct Resolved {
     /// The suite.
     pub suite: Suite,
     /// The examples to attack.
-    pub data: Dataset,
+    pub data: Arc<Dataset>,
     /// The training examples, where some defence is trained.
     pub train: Option<Dataset>,
     /// The networks of the defences, in their order, with the weights that they start from: one, or an ensemble's members.
@@ -135,6 +136,7 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
     }
     let plan = plan(&suite, &catalogue, data.len());
     let (certificates, refused) = planned(&suite, &designs)?;
+    let data = Arc::new(data);
     Ok(Resolved { suite, data, train, designs, plan, certificates, refused, catalogue })
 }
 

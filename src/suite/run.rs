@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::checks::{self, extend, keep_layout};
+use super::crew::{Crew, Stations};
 use super::resolved::{Resolved, resolve};
-use super::schedule::{self, Worker};
+use super::schedule::{self, Worker, caught};
 use super::series;
 use super::speed;
 use super::stations::{Station, refuse_foreign, stations};
@@ -16,6 +17,7 @@ use crate::device;
 use crate::engine::base::{Base, Combine};
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
+use crate::error::Kind;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DefenceInfo;
 use crate::model::source::Design;
@@ -100,13 +102,18 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
         observer.note(&format!("--harden: the run keeps what it added before: {}", names.join(", ")));
     }
     let done = if request.checks { checks::is_checked(&store)? } else { checks::is_complete(&store)? } && !harden;
+    stations.recall(&store)?;
     refuse_foreign(request, &store, &stations, done)?;
     if done {
         return Ok((store, Ending::Done));
     }
     crate::cli::log::to_file(&out)?;
-    for station in &stations {
+    for station in stations.all() {
         tracing::info!(device = %station.info.name, backend = %station.info.backend, slots = station.info.slots, "device opened");
+        if station.streamed {
+            let name = &station.info.name;
+            observer.note(&format!("{name}: the examples do not fit beside its slots and are sent as these ask for them"));
+        }
     }
     let finished = carry_out(request, &mut resolved, &store, &stations, observer, harden);
     let finished = finished.and_then(|()| checks::complete(&store, request.checks));
@@ -117,7 +124,7 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     finished?;
     timed?;
     let worked: BTreeSet<String> = store.devices()?.iter().map(device_kind).collect();
-    for station in stations.iter().filter(|station| !worked.contains(&device_kind(&station.info))) {
+    for station in stations.all().iter().filter(|station| !worked.contains(&device_kind(&station.info))) {
         observer.note(&format!("{} got no example: the other devices had taken them all", station.info.name));
     }
     Ok((store, Ending::Ran))
@@ -128,7 +135,7 @@ fn carry_out(
     request: &RunRequest,
     resolved: &mut Resolved,
     store: &Store,
-    stations: &[Station],
+    stations: &Stations,
     observer: &dyn Observer,
     harden: bool,
 ) -> Result<()> {
@@ -179,7 +186,7 @@ struct Work {
 pub(super) struct Run<'a> {
     pub(super) resolved: &'a Resolved,
     pub(super) store: &'a Store,
-    pub(super) stations: &'a [Station],
+    pub(super) stations: &'a Stations,
     pub(super) observer: &'a dyn Observer,
     /// Whether the defences are checked.
     pub(super) checks: bool,
@@ -187,7 +194,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     fn prepare(&self, cache: &Path) -> Result<Vec<Made>> {
-        let first = &self.stations[0];
+        let first = self.stations.first()?;
         let workshop = Workshop { cache, device: &first.handle.device, device_name: &first.info.name, data: self.resolved.train.as_ref() };
         // Every defence is there before the first attack: a checkpoint that does not fit is known at once.
         let mut defences = Vec::new();
@@ -222,9 +229,10 @@ impl Run<'_> {
 
     /// What a defence says without an attack.
     fn meet(&self, spec: &super::DefenceSpec, designs: &[Design], prepared: &Made) -> Result<Vec<CleanDecision>> {
-        let first = &self.stations[0];
-        let oracle = on(spec, prepared, first);
-        let clean = clean::decide(&oracle, &self.resolved.data, &first.data, first.info.slots, self.resolved.suite.seed)?;
+        let (data, seed) = (&*self.resolved.data, self.resolved.suite.seed);
+        let clean = self.on_first(|first| clean::decide(&on(spec, prepared, first), data, &*first.data, first.info.slots, seed))?;
+        let first = self.stations.first()?;
+        let oracle = on(spec, prepared, &first);
         let mut work = Work { flops: 0, memory: 0 };
         for (design, member) in designs.iter().zip(&prepared.members) {
             work.flops += design.graph.flops()? * u64::from(oracle.draws());
@@ -233,7 +241,7 @@ impl Run<'_> {
         self.take_down(spec, prepared, &clean, work)?;
         let trained: Option<Vec<f64>> = prepared.members.iter().map(|member| member.seconds).collect();
         let trained = trained.map(|seconds| seconds.iter().sum());
-        speed::keep(self.store, &spec.name, trained, || speed::measure(&oracle, &self.resolved.data, &first.data, first.info.slots))?;
+        speed::keep(self.store, &spec.name, trained, || speed::measure(&oracle, data, &*first.data, first.info.slots))?;
         Ok(clean)
     }
 
@@ -244,24 +252,44 @@ impl Run<'_> {
         for key in self.resolved.series().iter().filter(|key| key.defence == spec.name) {
             let named = self.resolved.attack(key).options.text(SURROGATE);
             let surrogate = named.and_then(|name| defences.iter().zip(everyone).find(|(other, _)| other.name == name));
-            let workers: Vec<Worker> = self
-                .stations
-                .iter()
-                .flat_map(|station| std::iter::repeat_n(station, station.workers))
-                .map(|station| Worker {
-                    info: &station.info,
-                    oracle: self.searched(on(spec, prepared, station)),
-                    surrogate: surrogate.map(|(other, made)| on(other, made, station)),
-                    data: &station.data,
-                    cadence: station.cadence,
-                })
-                .collect();
-            series::run(self, key, &workers, clean)?;
+            let worker = |station: &Station| Worker {
+                info: station.info.clone(),
+                oracle: self.searched(on(spec, prepared, station)),
+                surrogate: surrogate.map(|(other, made)| on(other, made, station)),
+                data: station.data.clone(),
+                cadence: station.cadence,
+            };
+            series::run(self, key, &Crew::new(self, &worker), clean)?;
         }
         if let [alone] = &prepared.members[..] {
-            self.certify(spec, alone)?;
+            self.on_first(|_| self.certify(spec, alone))?;
         }
-        if self.checks { self.check(spec, &on(spec, prepared, &self.stations[0]), clean) } else { Ok(()) }
+        if !self.checks {
+            return Ok(());
+        }
+        self.on_first(|first| self.check(spec, first, &on(spec, prepared, first), clean))
+    }
+
+    /// Does some work on the first device: again, where it fails and another takes its place.
+    fn on_first<T>(&self, work: impl Fn(&Station) -> Result<T>) -> Result<T> {
+        loop {
+            let (place, station) = self.stations.first_place()?;
+            // A panic on the processor is a mistake of ours, and no device's.
+            let done = if station.handle.setup.is_some() { caught(|| work(&station)) } else { work(&station) };
+            match done {
+                Err(error) if error.kind() == Kind::Device => {
+                    if self.stations.renew(place, &station, &error, self).is_some() {
+                        continue;
+                    }
+                    if station.handle.setup.is_none() || !self.stations.lose(place) {
+                        return Err(error);
+                    }
+                    tracing::error!(device = %station.info.name, %error, "device stopped");
+                    self.observer.note(&format!("{} stopped: {error}. The other devices go on without it.", station.info.name));
+                }
+                done => return done,
+            }
+        }
     }
 
     /// A defence as attacks search on it.

@@ -1,16 +1,17 @@
-//! One series over the devices: chunks of examples are handed out as workers become free, and each is committed as it ends.
+//! One series over the devices: chunks of examples are handed out as workers become free ([`super::shares`] says how many), and each is
+//! committed as it ends.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
-use burn::tensor::Tensor;
-
+use super::board::{Board, Taken};
 use crate::attack::Attack;
 use crate::data::Dataset;
 use crate::engine::chain::Chain;
 use crate::engine::drive::{Drive, Effort, Feed};
+use crate::engine::examples::Examples;
 use crate::engine::judge::{Judgement, under};
 use crate::engine::oracle::Oracle;
 use crate::error::Kind;
@@ -20,28 +21,26 @@ use crate::evaluate::results::DeviceInfo;
 use crate::store::{Broken, KeptPoint};
 use crate::{Error, Result};
 
-/// Examples that are handed out, and committed, together, at most; with several devices, few enough for each to get some.
-const CHUNK: usize = 32;
-const CHUNKS_A_WORKER: usize = 4;
-
 /// A device with a defence on it.
-pub struct Worker<'a> {
+#[derive(Clone)]
+pub struct Worker {
     /// What results say of it, slots included.
-    pub info: &'a DeviceInfo,
+    pub info: DeviceInfo,
     /// The defence.
     pub oracle: Oracle,
     /// The defence that the attack steps on, where that is another one.
     pub surrogate: Option<Oracle>,
-    /// The examples, on the device.
-    pub data: &'a Tensor<2>,
+    /// The examples, as the device reaches them.
+    pub data: Arc<dyn Examples>,
     /// The most steps between two looks at the flags.
     pub cadence: usize,
 }
 
-impl Worker<'_> {
+impl Worker {
     /// The same worker, all of it in single precision.
-    pub fn in_full(&self) -> Self {
-        Self { oracle: self.oracle.clone().in_full(), surrogate: self.surrogate.clone(), ..*self }
+    #[must_use]
+    pub fn in_full(self) -> Self {
+        Self { oracle: self.oracle.in_full(), ..self }
     }
 }
 
@@ -93,77 +92,100 @@ pub fn check_interrupt() -> Result<()> {
     Ok(())
 }
 
-/// Runs a series over the examples at `positions`. What a device that stopped had not committed goes to the others.
+/// Runs a series over the examples at `positions`, those that may take long first. What a device that stopped had not committed goes to the
+/// others, or to what `renew` puts in the place of a worker, by its number, that failed with this error.
 ///
 /// # Errors
 /// A store that fails; a user's interrupt; a device that stopped, where no other is left. What was committed stays committed.
-pub fn run(series: &Series, workers: &[Worker], positions: &[usize], sink: &dyn Sink) -> Result<Cost> {
-    let started = Instant::now();
-    let mut workers: Vec<&Worker> = workers.iter().collect();
-    let mut left = positions.to_vec();
+pub fn run(series: &Series, workers: Vec<Worker>, positions: &[usize], sink: &dyn Sink, renew: &Renew) -> Result<Cost> {
+    let slots: Vec<usize> = workers.iter().map(|worker| worker.info.slots).collect();
+    let board = Board::new(positions, &slots);
+    let costs: Vec<Result<Cost>> = std::thread::scope(|scope| {
+        let board = &board;
+        let serve = |(at, worker)| scope.spawn(move || Shift { series, board, sink, renew, at }.serve(worker));
+        let threads: Vec<_> = workers.into_iter().enumerate().map(serve).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect()
+    });
     let mut cost = Cost::default();
-    while !left.is_empty() {
-        let share = left.len().div_ceil(CHUNKS_A_WORKER * workers.len());
-        let chunk = if workers.len() > 1 { share.clamp(1, CHUNK) } else { CHUNK };
-        let queue = Mutex::new(left.chunks(chunk).map(<[usize]>::to_vec).collect());
-        let committed = Mutex::new(BTreeSet::new());
-        let efforts = std::thread::scope(|scope| {
-            let (queue, committed) = (&queue, &committed);
-            let threads: Vec<_> = workers.iter().map(|&worker| scope.spawn(move || work(series, worker, queue, committed, sink))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect::<Vec<_>>()
-        });
-        let mut sound = Vec::new();
-        for (effort, worker) in efforts.into_iter().zip(workers) {
-            match effort {
+    for one in costs {
+        cost += one?;
+    }
+    if board.is_left() {
+        return Err(Error::device("no device is left to run on").help(AGAIN));
+    }
+    cost.seconds = board.now();
+    Ok(cost)
+}
+
+/// What takes the place of a worker that failed; `None` where nothing does.
+pub type Renew<'a> = dyn Fn(usize, &Error) -> Option<Worker> + Sync + 'a;
+
+/// How failed devices end where nothing takes their place.
+pub fn no_other(_: usize, _: &Error) -> Option<Worker> {
+    None
+}
+
+const AGAIN: &str = "what was done is kept: run the same command again, with --device cpu or a smaller --memory if it happens again";
+
+/// One worker's thread.
+struct Shift<'a> {
+    series: &'a Series<'a>,
+    board: &'a Board,
+    sink: &'a dyn Sink,
+    renew: &'a Renew<'a>,
+    at: usize,
+}
+
+impl Shift<'_> {
+    /// Runs what the board hands out until nothing is left, or the device fails and nothing takes its place.
+    fn serve(&self, mut worker: Worker) -> Result<Cost> {
+        let mut cost = Cost::default();
+        while let Some(chunk) = self.board.wait(self.at) {
+            match self.drive(&worker, chunk) {
                 Ok(effort) => {
                     cost.device_forwards += effort.forwards;
                     cost.device_backwards += effort.backwards;
                     cost.active += effort.occupied;
                     cost.capacity += effort.steps * worker.info.slots as u64;
-                    sound.push(worker);
                 }
-                Err(error) if error.kind() == Kind::Device => sink.lost(worker.info, &error),
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == Kind::Device => {
+                    // Its rows go to the others before anything is put in its place: that may take a while.
+                    self.board.lose(self.at);
+                    let Some(other) = (self.renew)(self.at, &error) else {
+                        self.sink.lost(&worker.info, &error);
+                        break;
+                    };
+                    worker = other;
+                    self.board.replace(self.at, worker.info.slots);
+                }
+                Err(error) => {
+                    self.board.stop();
+                    return Err(error);
+                }
             }
         }
-        workers = sound;
-        let committed = committed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        left.retain(|position| !committed.contains(position));
-        if workers.is_empty() && !left.is_empty() {
-            return Err(Error::device("no device is left to run on").help(AGAIN));
-        }
+        Ok(cost)
     }
-    cost.seconds = started.elapsed().as_secs_f64();
-    Ok(cost)
+
+    fn drive(&self, worker: &Worker, chunk: Taken) -> Result<Effort> {
+        let mut feed = Chunks::new(self, worker, chunk);
+        let drive = Drive {
+            oracle: &worker.oracle,
+            surrogate: worker.surrogate.as_ref(),
+            data: &*worker.data,
+            parts: self.series.parts,
+            norm: self.series.key.norm,
+            key: self.series.random,
+            slots: worker.info.slots,
+            cadence: worker.cadence,
+        };
+        caught(|| drive.run(&mut feed))
+    }
 }
 
-const AGAIN: &str = "what was done is kept: run the same command again, with --device cpu or a smaller --memory if it happens again";
-
-type Queue = Mutex<VecDeque<Vec<usize>>>;
-
-fn work(series: &Series, worker: &Worker, queue: &Queue, committed: &Mutex<BTreeSet<usize>>, sink: &dyn Sink) -> Result<Effort> {
-    let mut feed = Chunks {
-        series,
-        worker,
-        queue,
-        committed,
-        sink,
-        chunks: BTreeMap::new(),
-        chunk_of: BTreeMap::new(),
-        next: VecDeque::new(),
-        taken: 0,
-    };
-    let drive = Drive {
-        oracle: &worker.oracle,
-        surrogate: worker.surrogate.as_ref(),
-        data: worker.data,
-        parts: series.parts,
-        norm: series.key.norm,
-        key: series.random,
-        slots: worker.info.slots,
-        cadence: worker.cadence,
-    };
-    drive.run(&mut feed)
+/// What work on a device comes to; a panic is the device's failure.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
@@ -171,8 +193,8 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     Error::device(format!("a device's worker stopped: {}", text.unwrap_or("it gave no reason"))).help(AGAIN)
 }
 
+/// A chunk under way.
 struct Chunk {
-    positions: Vec<usize>,
     left: usize,
     outcomes: Vec<ExampleOutcomes>,
     specimens: BTreeMap<usize, Specimen>,
@@ -181,53 +203,64 @@ struct Chunk {
 
 /// Hands one worker its examples and commits its chunks.
 struct Chunks<'a> {
-    series: &'a Series<'a>,
-    worker: &'a Worker<'a>,
-    queue: &'a Queue,
-    committed: &'a Mutex<BTreeSet<usize>>,
-    sink: &'a dyn Sink,
+    shift: &'a Shift<'a>,
+    worker: &'a Worker,
     chunks: BTreeMap<usize, Chunk>,
-    /// By position of an example.
-    chunk_of: BTreeMap<usize, usize>,
-    next: VecDeque<usize>,
-    taken: usize,
+    /// By position of an example: its chunk, and when it was taken.
+    under_way: BTreeMap<usize, (usize, f64)>,
+    next: VecDeque<(usize, usize)>,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(shift: &'a Shift, worker: &'a Worker, chunk: Taken) -> Self {
+        let mut feed = Self { shift, worker, chunks: BTreeMap::new(), under_way: BTreeMap::new(), next: VecDeque::new() };
+        feed.queue(chunk);
+        feed
+    }
+
+    fn queue(&mut self, Taken { number, positions }: Taken) {
+        self.worker.data.expect(&positions);
+        let chunk = Chunk { left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new(), kept: Vec::new() };
+        self.chunks.insert(number, chunk);
+        self.next.extend(positions.into_iter().map(|position| (position, number)));
+    }
+
+    fn chunk(&mut self, chain: &Chain) -> &mut Chunk {
+        let (number, _) = self.under_way[&chain.position];
+        self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way")
+    }
 }
 
 impl Feed for Chunks<'_> {
     fn take(&mut self) -> Option<Chain> {
         if self.next.is_empty() {
-            let positions = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
-            self.chunks.insert(
-                self.taken,
-                Chunk {
-                    positions: positions.clone(),
-                    left: positions.len(),
-                    outcomes: Vec::new(),
-                    specimens: BTreeMap::new(),
-                    kept: Vec::new(),
-                },
-            );
-            self.chunk_of.extend(positions.iter().map(|&position| (position, self.taken)));
-            self.next.extend(positions);
-            self.taken += 1;
+            let chunk = self.shift.board.take(self.shift.at)?;
+            self.queue(chunk);
         }
-        self.next.pop_front().map(self.series.chain)
+        let (position, number) = self.next.pop_front()?;
+        self.under_way.insert(position, (number, self.shift.board.now()));
+        Some((self.shift.series.chain)(position))
+    }
+
+    fn is_over(&self) -> bool {
+        self.shift.board.is_relieved(self.shift.at)
     }
 
     fn wants_point(&self, chain: &Chain) -> bool {
-        self.sink.keeps() || (self.series.shown)(chain.position)
+        self.shift.sink.keeps() || (self.shift.series.shown)(chain.position)
     }
 
     fn point(&mut self, chain: &Chain, judgement: Judgement) {
         let Judgement { claim, prediction, distances, point: Some(adversarial), .. } = judgement else { return };
-        let chunk = self.chunks.get_mut(&self.chunk_of[&chain.position]).expect("an example under way belongs to a chunk under way");
+        let (series, keeps) = (self.shift.series, self.shift.sink.keeps());
+        let chunk = self.chunk(chain);
         let epsilon = chain.epsilon(claim.epsilon);
-        let distance = under(self.series.key.norm, &distances);
-        if self.sink.keeps() && distance.is_finite() {
+        let distance = under(series.key.norm, &distances);
+        if keeps && distance.is_finite() {
             let broken = Broken { epsilon, example: chain.example, prediction, distance };
             chunk.kept.push(KeptPoint { broken, adversarial: adversarial.clone() });
         }
-        if !(self.series.shown)(chain.position) {
+        if !(series.shown)(chain.position) {
             return;
         }
         // The smallest epsilon that broke is shown, whichever the judge saw first.
@@ -235,14 +268,14 @@ impl Feed for Chunks<'_> {
             return;
         }
         let specimen = Specimen {
-            series: self.series.key.clone(),
+            series: series.key.clone(),
             epsilon,
             example: chain.example,
             label: chain.label,
             prediction,
             distance,
-            shape: self.series.data.shape,
-            original: self.series.data.image(chain.position).to_vec(),
+            shape: series.data.shape,
+            original: series.data.image(chain.position),
             adversarial,
         };
         chunk.specimens.insert(chain.position, specimen);
@@ -250,18 +283,24 @@ impl Feed for Chunks<'_> {
 
     fn finish(&mut self, chain: Chain) -> Result<()> {
         check_interrupt()?;
-        let number = self.chunk_of.remove(&chain.position).expect("an example under way belongs to a chunk");
-        let chunk = self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way");
-        chunk.outcomes.push(chain.outcomes());
+        let outcomes = chain.outcomes();
+        let work: u32 = outcomes.outcomes.iter().map(|outcome| outcome.forwards + outcome.backwards).sum();
+        let chunk = self.chunk(&chain);
+        chunk.outcomes.push(outcomes);
         chunk.left -= 1;
-        if chunk.left > 0 {
-            return Ok(());
+        let done = chunk.left == 0;
+        let (number, taken) = self.under_way.remove(&chain.position).expect("it was there a line ago");
+        let (board, at) = (self.shift.board, self.shift.at);
+        if done {
+            let Chunk { mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
+            // What was taken back is another's to commit.
+            if board.settle(at, number) {
+                outcomes.sort_by_key(|outcomes| outcomes.example);
+                let specimens: Vec<Specimen> = specimens.into_values().collect();
+                self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept)?;
+            }
         }
-        let Chunk { positions, mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
-        outcomes.sort_by_key(|outcomes| outcomes.example);
-        let specimens: Vec<Specimen> = specimens.into_values().collect();
-        self.sink.commit(self.worker.info, &outcomes, &specimens, &kept)?;
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
+        board.ended(at, f64::from(work), taken);
         Ok(())
     }
 }

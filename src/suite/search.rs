@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::AttackSpec;
-use super::schedule::{self, Series, Sink, Worker};
+use super::schedule::{self, Renew, Series, Sink, Worker};
 use crate::Result;
 use crate::attack::{self, ATTACKS, Attack, Goal, Parts, Setting};
 use crate::data::Dataset;
@@ -55,6 +55,14 @@ pub(super) struct Search<'a> {
     pub shown: &'a BTreeSet<usize>,
 }
 
+/// Who runs chains.
+pub(super) struct Staff<'a> {
+    /// The workers that are there.
+    pub workers: &'a dyn Fn() -> Vec<Worker>,
+    /// What takes the place of one that failed.
+    pub renew: &'a Renew<'a>,
+}
+
 /// What a first look at an example came to, and the epsilon that its chain had best begin at.
 pub(super) struct Look {
     pub epsilon: usize,
@@ -86,11 +94,11 @@ impl Search<'_> {
 
     /// A cheap attack's first look at where each example breaks, by example; none where the walk has no use for it. An example that it
     /// does not break begins at the largest epsilon.
-    pub(super) fn look(&self, workers: &[Worker], positions: &[usize], walk: Walk) -> Result<(BTreeMap<u32, Look>, Cost)> {
+    pub(super) fn look(&self, staff: &Staff, positions: &[usize], walk: Walk) -> Result<(BTreeMap<u32, Look>, Cost)> {
         let Some(scout) = scout(self.parts, walk, self.epsilons) else { return Ok(Default::default()) };
         let found = Collected::default();
         let looking = Search { parts: &[scout], ..*self };
-        let cost = looking.run(workers, positions, &|position| looking.chain(position, Walk::Bisect, self.epsilons), &found)?;
+        let cost = looking.run(staff, positions, &|position| looking.chain(position, Walk::Bisect, self.epsilons), &found)?;
         let look = |found: ExampleOutcomes| {
             let first = found.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
             (found.example, Look { epsilon: first.unwrap_or(self.epsilons.len() - 1), found })
@@ -99,16 +107,10 @@ impl Search<'_> {
     }
 
     /// Runs the chains of the examples at positions.
-    pub(super) fn run(
-        &self,
-        workers: &[Worker],
-        positions: &[usize],
-        chain: &(dyn Fn(usize) -> Chain + Sync),
-        sink: &dyn Sink,
-    ) -> Result<Cost> {
+    pub(super) fn run(&self, staff: &Staff, positions: &[usize], chain: &(dyn Fn(usize) -> Chain + Sync), sink: &dyn Sink) -> Result<Cost> {
         let shown = |position| self.shown.contains(&position);
         let series = Series { key: self.key, parts: self.parts, random: self.random, data: self.data, chain, shown: &shown };
-        schedule::run(&series, workers, positions, sink)
+        schedule::run(&series, (staff.workers)(), positions, sink, staff.renew)
     }
 }
 

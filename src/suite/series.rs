@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::crew::Crew;
 use super::run::Run;
 use super::schedule::{Sink, Worker};
-use super::search::{Collected, Search, parts, walk};
+use super::search::{Collected, Search, Staff, parts, walk};
 use crate::attack;
 use crate::engine::chain::Walk;
 use crate::engine::clean::CleanDecision;
@@ -37,7 +38,7 @@ pub(super) fn audited(inferred: usize) -> usize {
 ///
 /// # Errors
 /// A device or a store that fails; a user's interrupt.
-pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[CleanDecision]) -> Result<()> {
+pub(super) fn run(run: &Run, key: &SeriesKey, crew: &Crew, clean: &[CleanDecision]) -> Result<()> {
     let data = &run.resolved.data;
     let threat = run.resolved.threat(key);
     let spec = run.resolved.attack(key);
@@ -49,11 +50,11 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
     let keep = run.store.keeps_examples()?;
     let search = Search { key, parts: &parts, random, data, clean, epsilons: &threat.epsilons, shown: &shown };
     let job = Job { run, keep, search };
-    job.attack_all(workers, &right, walk)?;
+    job.attack_all(crew, &right, walk)?;
     if walk == Walk::Each || run.store.audits(key)?.is_some() {
         return Ok(());
     }
-    let (audits, cost) = job.audit(workers)?;
+    let (audits, cost) = job.audit(crew)?;
     run.store.commit_audit(key, &audits, &cost)?;
     let found = audit::summary(&audits);
     if audit::needs_exhaustive(found.errors, found.audited) {
@@ -66,7 +67,7 @@ pub(super) fn run(run: &Run, key: &SeriesKey, workers: &[Worker], clean: &[Clean
             found.audited
         ));
         run.store.clear_series(key)?;
-        job.attack_all(workers, &right, Walk::Each)?;
+        job.attack_all(crew, &right, Walk::Each)?;
     }
     Ok(())
 }
@@ -82,32 +83,44 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Attacks what is left of the rightly classified examples.
-    fn attack_all(&self, workers: &[Worker], right: &[usize], walk: Walk) -> Result<()> {
+    fn attack_all(&self, crew: &Crew, right: &[usize], walk: Walk) -> Result<()> {
         let (store, search) = (self.run.store, &self.search);
         let mut finished = BTreeSet::new();
         for kind in store.devices()?.iter().map(device_kind) {
             finished.extend(store.finished_examples(search.key, &kind)?);
         }
-        self.settle_misclassified(workers[0].info, &finished)?;
-        let left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&search.data.ids[at])).collect();
+        let device = crew.first()?;
+        self.settle_misclassified(&device, &finished)?;
+        let mut left: Vec<usize> = right.iter().copied().filter(|&at| !finished.contains(&search.data.ids[at])).collect();
+        self.surest_first(&mut left);
         let done = AtomicUsize::new(right.len() - left.len());
         let sink = ToStore { job: self, done: &done, total: right.len() };
         self.run.observer.series(search.key, right.len() - left.len(), right.len());
         if left.is_empty() {
             return Ok(());
         }
-        let (looks, looking) = search.look(workers, &left, walk)?;
+        let (looks, looking) = staffed(crew, false, |staff| search.look(staff, &left, walk))?;
         let chain = |position: usize| {
             let chain = search.chain(position, walk, search.epsilons);
             let Some(look) = looks.get(&chain.example) else { return chain };
             let [forwards, backwards] = look.passes();
             chain.begin_at(look.epsilon, forwards, backwards)
         };
-        let mut cost = search.run(workers, &left, &chain, &sink)?;
+        let mut cost = staffed(crew, false, |staff| search.run(staff, &left, &chain, &sink))?;
         cost += looking;
         tracing::info!(defence = %search.key.defence, attack = %search.key.attack, norm = search.key.norm.name(), seconds = cost.seconds, "series ended");
         // The rows are there already; this books what the devices did.
-        store.commit_chunk(search.key, workers[0].info, &[], &cost)
+        store.commit_chunk(search.key, &device, &[], &cost)
+    }
+
+    /// Sorts by the clean decision's margin, the largest first: those rows tend to stand, and so to take longest, and are best begun early.
+    fn surest_first(&self, positions: &mut [usize]) {
+        let margin = |at: usize| {
+            let (logits, label) = (&self.search.clean[at].logits, self.search.data.labels[at] as usize);
+            let others = logits.iter().enumerate().filter(|&(class, _)| class != label).map(|(_, logit)| *logit);
+            logits[label] - others.fold(f32::NEG_INFINITY, f32::max)
+        };
+        positions.sort_by(|&a, &b| margin(b).total_cmp(&margin(a)).then(a.cmp(&b)));
     }
 
     /// Writes down the examples that need no attack: the clean decision on them is wrong already.
@@ -125,8 +138,7 @@ impl Job<'_> {
     }
 
     /// Runs a seeded share of the inferred survivals after all, in single precision.
-    fn audit(&self, workers: &[Worker]) -> Result<(Vec<Audited>, Cost)> {
-        let workers: Vec<Worker> = workers.iter().map(Worker::in_full).collect();
+    fn audit(&self, crew: &Crew) -> Result<(Vec<Audited>, Cost)> {
         let search = &self.search;
         let position = |example: u32| search.data.ids.iter().position(|&id| id == example).expect("outcomes are of the run's examples");
         let mut inferred: Vec<(u32, u32, usize)> = Vec::new();
@@ -152,7 +164,7 @@ impl Job<'_> {
             let epsilon = search.epsilons[index];
             let found = Collected::default();
             let chain = |position| search.chain(position, Walk::Each, &[epsilon]);
-            cost += search.run(&workers, &round, &chain, &found)?;
+            cost += staffed(crew, true, |staff| search.run(staff, &round, &chain, &found))?;
             for outcomes in found.take() {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
@@ -161,6 +173,14 @@ impl Job<'_> {
         audits.sort_by(|a, b| (a.example, a.epsilon).partial_cmp(&(b.example, b.epsilon)).expect("epsilons are numbers"));
         Ok((audits, cost))
     }
+}
+
+/// Has a crew do some work; with `full`, in single precision alone.
+fn staffed<T>(crew: &Crew, full: bool, work: impl FnOnce(&Staff) -> T) -> T {
+    let ready = |worker: Worker| if full { worker.in_full() } else { worker };
+    let workers = || crew.workers().into_iter().map(ready).collect();
+    let renew = |at: usize, error: &Error| crew.renew(at, error).map(ready);
+    work(&Staff { workers: &workers, renew: &renew })
 }
 
 /// Commits chunks to the store.

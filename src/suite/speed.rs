@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::engine::clean;
+use crate::engine::examples::Examples;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::results::DefenceTiming;
 use crate::store::Store;
@@ -20,18 +20,15 @@ struct Record {
 }
 
 /// Seconds that deciding on 1,000 examples takes, a full batch of `slots` at a time: the fastest of three batches, all draws of a random
-/// defence included. `sent` are the examples of `data` on the device.
+/// defence included. `sent` are the examples of `data` as the device reaches them.
 ///
 /// # Errors
 /// A device that stops answering.
-pub(super) fn measure(oracle: &Oracle, data: &Dataset, sent: &Tensor<2>, slots: usize) -> Result<f64> {
-    let [examples, features] = sent.dims();
-    let held = slots.min(examples);
-    let batch = sent.clone().slice([0..held, 0..features]);
+pub(super) fn measure(oracle: &Oracle, data: &Dataset, sent: &dyn Examples, slots: usize) -> Result<f64> {
     let mut fastest = f64::INFINITY;
     for _ in 0..3 {
         let started = Instant::now();
-        clean::decide(oracle, data, &batch, slots, 0)?;
+        clean::decide_on(oracle, data, sent, slots.min(data.len()), slots, 0)?;
         fastest = fastest.min(started.elapsed().as_secs_f64());
     }
     // What fills up a batch is decided on like the rest.

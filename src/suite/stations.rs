@@ -1,13 +1,17 @@
 //! The devices of a run, open, with the examples on them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use burn::tensor::Tensor;
-
+use super::crew::{self, Stations};
 use super::resolved::Resolved;
 use super::run::RunRequest;
+use super::schedule::caught;
+use super::shares::CHUNK;
+use crate::data::Dataset;
 use crate::device::{self, Handle};
 use crate::engine::drive;
+use crate::engine::examples::{Examples, Streamed};
 use crate::evaluate::results::DeviceInfo;
 use crate::frozen::{Plan, gpu};
 use crate::graph::freeze;
@@ -23,24 +27,28 @@ const GPU_SLOTS: usize = 256;
 /// Steps of a GPU between two looks at the flags, at most.
 const GPU_CADENCE: usize = 8;
 
-/// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew.
+/// Copies of an input that a slot takes: the engine's tensors, the judge's, the gradient, and what kernels write anew; where examples are
+/// sent as they are wanted, one on its way too.
 const COPIES_OF_INPUT: u64 = 16;
 
 /// Copies of an activation that a slot takes: forward, rectified, both gradients, and the patches that a convolution unfolds.
 const COPIES_OF_ACTIVATION: u64 = 16;
 
 /// An open device with the examples on it.
+#[derive(Clone)]
 pub(super) struct Station {
     pub(super) handle: Handle,
     pub(super) info: DeviceInfo,
-    pub(super) data: Tensor<2>,
+    pub(super) data: Arc<dyn Examples>,
+    /// Whether the examples stay with the host.
+    pub(super) streamed: bool,
     pub(super) cadence: usize,
     /// Batches that run side by side.
     pub(super) workers: usize,
 }
 
 /// Opens the devices, settles their slots and sends the examples there.
-pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Vec<Station>> {
+pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[device::Choice]) -> Result<Stations> {
     let mut stations = Vec::with_capacity(choices.len());
     for &choice in choices {
         let handle = device::open(choice)?;
@@ -57,25 +65,39 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let network = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         let budget = device::budget(&handle, request.memory);
-        // The examples live on the device beside the slots.
+        // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
         let examples = 4 * features * resolved.data.len() as u64;
-        let Some(left) = budget.checked_sub(examples).filter(|&left| left >= bytes_per_slot) else {
-            let message = format!(
-                "the examples take {} of device memory and a slot {}, but the budget is {}",
-                device::format_size(examples),
-                device::format_size(bytes_per_slot),
-                device::format_size(budget)
-            );
-            return Err(Error::input(message).help("allow more with --memory, or attack fewer examples with --limit"));
-        };
+        let left = budget.saturating_sub(examples);
+        let streamed = left < bytes_per_slot.saturating_mul(wanted as u64) && left < budget / 2;
+        let left = if streamed { budget } else { left };
         let slots = device::settle_slots(&handle, left, bytes_per_slot, wanted)?;
-        let data = drive::send(&resolved.data, &handle.device);
+        let data = caught(|| Ok(sent(&resolved.data, &handle, streamed.then_some(slots))))?;
         let info = DeviceInfo { slots, precision: precision.name().into(), ..handle.info.clone() };
         let cadence = if on_gpu && !software { GPU_CADENCE } else { 1 };
         let workers = if on_gpu { 1 } else { cpu_workers(left / bytes_per_slot / slots as u64, resolved.data.len() / slots) };
-        stations.push(Station { handle, info, data, cadence, workers });
+        stations.push(Station { handle, info, data, streamed, cadence, workers });
     }
-    Ok(stations)
+    Ok(Stations::new(stations))
+}
+
+/// The examples on a device, or, for so many slots, on their way there.
+fn sent(data: &Arc<Dataset>, handle: &Handle, streamed: Option<usize>) -> Arc<dyn Examples> {
+    match streamed {
+        Some(slots) => Arc::new(Streamed::new(data.clone(), handle.device.clone(), slots + CHUNK)),
+        None => Arc::new(drive::send(data, &handle.device)),
+    }
+}
+
+impl Station {
+    /// The same with so many slots.
+    pub(super) fn with_slots(&self, slots: usize) -> Self {
+        Self { info: DeviceInfo { slots, ..self.info.clone() }, ..self.clone() }
+    }
+
+    /// The same on a device that was opened anew, with so many slots.
+    pub(super) fn anew(&self, handle: &Handle, slots: usize, data: &Arc<Dataset>) -> Self {
+        Self { data: sent(data, handle, self.streamed.then_some(slots)), handle: handle.clone(), ..self.with_slots(slots) }
+    }
 }
 
 /// Batches that the processor runs side by side: one a core, as many as memory holds and as the examples fill. Burn's CPU kernels leave
@@ -95,12 +117,14 @@ fn without_half(handle: &Handle, choice: device::Choice) -> Error {
 }
 
 /// Results are reused only where the kind of device is the same, unless the user says otherwise.
-pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &[Station], done: bool) -> Result<()> {
+pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Stations, done: bool) -> Result<()> {
     if request.mix_devices {
         return Ok(());
     }
-    let here: BTreeSet<String> = stations.iter().map(|station| device_kind(&station.info)).collect();
-    let foreign: Vec<String> = store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind)).collect();
+    let here: BTreeSet<String> = stations.all().iter().map(|station| device_kind(&station.info)).collect();
+    let earlier = crew::earlier_kinds(store, stations)?;
+    let foreign: Vec<String> =
+        store.devices()?.iter().map(device_kind).filter(|kind| !here.contains(kind) && !earlier.contains(kind)).collect();
     if foreign.is_empty() {
         return Ok(());
     }

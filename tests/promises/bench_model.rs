@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use gauntlet::attack::{ATTACKS, Setting, largest_others, random_key};
 use gauntlet::data::{self, Dataset, Request, synthetic};
 use gauntlet::engine::chain::{Chain, Walk};
 use gauntlet::engine::clean;
 use gauntlet::engine::drive::{Drive, Effort, Feed, send};
+use gauntlet::engine::examples::Examples;
 use gauntlet::engine::judge::Judgement;
 use gauntlet::engine::oracle::Oracle;
 use gauntlet::evaluate::record::ExampleOutcomes;
@@ -103,7 +104,7 @@ pub fn attack_tensor(
     trial: &Trial,
     oracle: &Oracle,
     data: &Dataset,
-    pixels: &Tensor<2>,
+    pixels: &dyn Examples,
     positions: &[usize],
 ) -> (BTreeMap<u32, ExampleOutcomes>, Effort) {
     let row = ATTACKS.iter().find(|row| row.entry.name == trial.kind).unwrap();

@@ -300,7 +300,7 @@ fn bounds_are_no_looser_than_those_of_auto_lirpa() {
         let numbers = |method: &str, at: usize| -> Vec<f64> { serde_json::from_value(case[method][at].clone()).unwrap() };
         let (mut ours_better, mut all) = (0, 0);
         for at in 0..images.len() {
-            let region = Region::new(images.image(at), Norm::Linf, epsilon);
+            let region = Region::new(&images.image(at), Norm::Linf, epsilon);
             let label = images.labels[at];
             // They do not round outwards, and so are compared with the bounds of exact arithmetic.
             for (ours, theirs) in

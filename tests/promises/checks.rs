@@ -127,7 +127,7 @@ fn digits(split: &str) -> Dataset {
 
 /// Values as pictures hold them: multiples of 1/255.
 fn as_pictures(data: &Dataset) -> Dataset {
-    let images = data.images.iter().map(|value| (value * 255.0).round() / 255.0).collect();
+    let images = data.images().iter().map(|value| (value * 255.0).round() / 255.0).collect();
     Dataset::new("pictures", data.shape, data.classes, data.ids.clone(), images, data.labels.clone()).unwrap()
 }
 
@@ -357,16 +357,16 @@ fn changes_below_half_a_level_do_not_outlive_eight_bits() {
     let deep = case(0.3).found("eight-bit");
     assert!(deep.verdict < Verdict::Fail && deep.detail.contains("of 20 broken"), "{deep:?}");
     // Images close to the boundary break within less than half a level, and rounding undoes it.
-    let mut near = data.clone();
+    let mut pixels = data.images();
     let weights = gauntlet::data::synthetic::separator(2, data.shape).unwrap();
-    for at in 0..near.len() {
-        let image = &mut near.images[at * 64..(at + 1) * 64];
+    for at in 0..data.len() {
+        let image = &mut pixels[at * 64..(at + 1) * 64];
         image.iter_mut().for_each(|value| *value = 0.5);
         let pixel = at;
         let sign = (weights[64 + pixel] - weights[pixel]).signum();
         image[pixel] = 0.5 + sign * 0.004;
     }
-    let near = as_pictures(&Dataset::new("near", data.shape, 2, data.ids.clone(), near.images, vec![0; 20]).unwrap());
+    let near = as_pictures(&Dataset::new("near", data.shape, 2, data.ids.clone(), pixels, vec![0; 20]).unwrap());
     let lost = Case::new(oracle.clone(), relabelled(near, &oracle)).attacked("pgd", "steps = 5", Norm::Linf, &[0.0015]).found("eight-bit");
     assert_eq!(lost.verdict, Verdict::Fail, "{lost:?}");
 }

@@ -158,7 +158,7 @@ fn the_digits_are_the_known_ones() {
     let counts: Vec<usize> = (0..10).map(|class| all.labels.iter().filter(|&&label| label == class).count()).collect();
     assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
     // scikit-learn's `load_digits().data.sum()`.
-    assert_eq!(all.images.iter().map(|&value| f64::from(value) * 16.0).sum::<f64>(), 561_718.0);
+    assert_eq!(all.images().iter().map(|&value| f64::from(value) * 16.0).sum::<f64>(), 561_718.0);
     assert_eq!(all.image(0)[..8].iter().map(|value| value * 16.0).collect::<Vec<_>>(), [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
     assert_eq!(all.labels[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }

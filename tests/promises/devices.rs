@@ -39,6 +39,7 @@ pub fn tests() -> Vec<Promise> {
         adapter("opening an adapter twice gives the same device", opened_once),
         adapter("an adapter grants a small buffer and refuses an impossible one", adapters_are_probed),
         adapter("two adapters are two devices", two_adapters_are_two_devices),
+        adapter("an adapter without memory for its slots goes on with half of them, and is remembered so", an_exhausted_adapter_goes_on),
     ]
 }
 
@@ -237,7 +238,9 @@ fn sizes_are_written() {
 }
 
 fn stating(memory: Option<u64>) -> Handle {
-    Handle { memory, ..open(Choice::Cpu).unwrap() }
+    let mut handle = open(Choice::Cpu).unwrap();
+    handle.memory = memory;
+    handle
 }
 
 fn the_budget_is_bounded() {
@@ -340,4 +343,51 @@ fn two_adapters_are_two_devices() {
             assert_ne!(one.setup.as_ref().unwrap().device, other.setup.as_ref().unwrap().device);
         }
     }
+}
+
+const SUITE: &str = r#"
+title = "Wide inputs"
+[data]
+source = "digits"
+examples = 40
+scale = 16
+[[threat]]
+norm = "linf"
+epsilons = [0.05]
+[[defence]]
+name = "plain"
+model = { architecture = "mlp", seed = 1, hidden = 16, layers = 1 }
+train = { method = "standard", epochs = 2 }
+[[attack]]
+kind = "pgd"
+steps = 3
+"#;
+
+fn an_exhausted_adapter_goes_on() {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    let run = |device: &str, more: &[&str]| {
+        let fixed = ["run", "suite.toml", "--device", device, "--out", &device[..3], "--weights", "weights", "--no-checks"];
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+            .args(fixed)
+            .args(more)
+            .current_dir(folder.path())
+            // A tensor of half of the rows fits.
+            .env(gauntlet::device::LARGEST_BUFFER, "16MiB")
+            .env("CUBECL_AUTOTUNE_LEVEL", "0")
+            .output()
+            .unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        let results = std::fs::read(folder.path().join(&device[..3]).join("results.json")).unwrap();
+        (text, serde_json::from_slice::<serde_json::Value>(&results).unwrap())
+    };
+    let (_, cpu) = run("cpu", &[]);
+    let (said, gpu) = run("gpu:0", &["--slots", "320"]);
+    assert!(said.contains("ran out of memory with 320 slots and goes on with 160"), "{said}");
+    assert_eq!(gpu["devices"][0]["slots"], 160);
+    let robust = |results: &serde_json::Value| results["cells"][0]["robust_accuracy"].as_f64().unwrap();
+    assert!((robust(&cpu) - robust(&gpu)).abs() < 0.026, "one example of 40 at most: {} {}", robust(&cpu), robust(&gpu));
+    let (said, _) = run("gpu:0", &["--slots", "320"]);
+    assert!(said.contains("Nothing to do"), "{said}");
 }

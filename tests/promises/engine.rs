@@ -1,14 +1,16 @@
 //! The engine: what becomes of a row does not depend on slots beside it, on order or on cadence; sweeps agree; a NaN fails its own row.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gauntlet::attack::{ATTACKS, Setting};
 use gauntlet::data::Dataset;
 use gauntlet::device::Choice;
 use gauntlet::engine::chain::{Chain, End, NextRow, Walk, Word};
+use gauntlet::engine::clean;
 use gauntlet::engine::drive::send;
+use gauntlet::engine::examples::{Examples, Streamed};
 use gauntlet::evaluate::record::{ExampleOutcomes, Outcome, SeriesKey, Settled, Specimen, Verdict};
 use gauntlet::evaluate::results::DeviceInfo;
 use gauntlet::store::KeptPoint;
@@ -39,6 +41,9 @@ pub fn tests() -> Vec<Promise> {
         plain("a chain that begins where a first look says comes to the same, right or wrong the look", looks_change_nothing),
         plain("several workers find what one finds, to the bit", workers_do_not_matter),
         plain("the rows of a device that stops go to the others", lost_rows_are_run),
+        plain("another takes the place of a device that fails, and its rows are run", another_takes_a_failed_devices_place),
+        plain("examples may stay with the host, whatever is read ahead", examples_may_stay_with_the_host),
+        on_gpu("adapters of one kind find together what one finds alone, to the bit", equal_adapters_agree_to_the_bit),
         plain("halving finds the smallest epsilon that breaks", halving_finds_the_break),
     ]
 }
@@ -117,7 +122,7 @@ fn a_nan_fails_its_row_on_the_adapter() {
 fn planted_rows_fail_alone(device: &Device) {
     let data = separable(2, 12, 0.3);
     let oracle = separator(&data, 5.0, device);
-    let mut pixels = data.images.clone();
+    let mut pixels = data.images();
     pixels[3 * data.features() + 5] = f32::NAN;
     pixels[7 * data.features()] = f32::INFINITY;
     let planted = Tensor::from_data(TensorData::new(pixels, [data.len(), data.features()]), device);
@@ -361,30 +366,38 @@ impl Sink for Kept {
     }
 }
 
-/// Runs PGD over all examples on workers with these pixels; gives what was committed, and how many devices were lost.
-fn scheduled(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
+/// A worker with the small network on a device.
+fn worker(device: &Device, data: Arc<dyn Examples>, slots: usize) -> Worker {
+    let info = DeviceInfo { slots, ..gauntlet::device::open(Choice::Cpu).unwrap().info };
+    Worker { info, oracle: small_cnn(device).0, surrogate: None, data, cadence: 1 }
+}
+
+/// Runs PGD over all examples on workers; gives what was committed, and how many devices were lost.
+fn scheduled(data: &Dataset, workers: Vec<Worker>, renew: &schedule::Renew) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
     let row = ATTACKS.iter().find(|row| row.entry.name == "pgd").unwrap();
     let setting = Setting { norm: Norm::Linf, classes: data.classes, shape: data.shape };
     let parts = (row.build)(&parse_options(&row.entry, "steps = 7").unwrap(), &setting);
     let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
-    let info = gauntlet::device::open(Choice::Cpu).unwrap().info;
-    let info = DeviceInfo { slots: 8, ..info };
-    let worker = |data| Worker { info: &info, oracle: small_cnn(&Device::flex()).0, surrogate: None, data, cadence: 1 };
-    let workers: Vec<Worker> = pixels.iter().map(worker).collect();
     let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
     let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| false };
     let kept = Kept::default();
-    schedule::run(&series, &workers, &(0..data.len()).collect::<Vec<_>>(), &kept)?;
+    schedule::run(&series, workers, &(0..data.len()).collect::<Vec<_>>(), &kept, renew)?;
     Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))
+}
+
+/// As [`scheduled`], on the processor with these pixels, nothing taking the place of what is lost.
+fn on_pixels(data: &Dataset, pixels: &[Tensor<2>]) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
+    let workers = pixels.iter().map(|pixels| worker(&Device::flex(), Arc::new(pixels.clone()), 8)).collect();
+    scheduled(data, workers, &schedule::no_other)
 }
 
 fn workers_do_not_matter() {
     let (_, data) = small_cnn(&Device::flex());
     let pixels = send(&data, &Device::flex());
-    let (one, _) = scheduled(&data, std::slice::from_ref(&pixels)).unwrap();
+    let (one, _) = on_pixels(&data, std::slice::from_ref(&pixels)).unwrap();
     assert_eq!(one.len(), data.len());
     for count in [2, 3] {
-        assert_eq!(scheduled(&data, &vec![pixels.clone(); count]).unwrap(), (one.clone(), 0), "{count} workers");
+        assert_eq!(on_pixels(&data, &vec![pixels.clone(); count]).unwrap(), (one.clone(), 0), "{count} workers");
     }
 }
 
@@ -393,8 +406,50 @@ fn lost_rows_are_run() {
     let pixels = send(&data, &Device::flex());
     // Pixels of another size: the worker stops at its first admission.
     let ill = Tensor::<2>::zeros([data.len(), 7], &Device::flex());
-    let (one, _) = scheduled(&data, std::slice::from_ref(&pixels)).unwrap();
-    assert_eq!(scheduled(&data, &[ill.clone(), pixels]).unwrap(), (one, 1));
-    let error = scheduled(&data, &[ill.clone(), ill]).unwrap_err();
+    let (one, _) = on_pixels(&data, std::slice::from_ref(&pixels)).unwrap();
+    assert_eq!(on_pixels(&data, &[ill.clone(), pixels]).unwrap(), (one, 1));
+    let error = on_pixels(&data, &[ill.clone(), ill]).unwrap_err();
     assert_eq!((error.exit_code(), error.message()), (3, "no device is left to run on"));
+}
+
+fn another_takes_a_failed_devices_place() {
+    let (_, data) = small_cnn(&Device::flex());
+    let pixels = send(&data, &Device::flex());
+    let (one, _) = on_pixels(&data, std::slice::from_ref(&pixels)).unwrap();
+    let ill = || worker(&Device::flex(), Arc::new(Tensor::<2>::zeros([data.len(), 7], &Device::flex())), 16);
+    let asked = Mutex::new(0);
+    let renew = |at: usize, error: &gauntlet::Error| {
+        assert_eq!((at, error.exit_code()), (0, 3));
+        *asked.lock().unwrap() += 1;
+        Some(worker(&Device::flex(), Arc::new(pixels.clone()), 8))
+    };
+    assert_eq!(scheduled(&data, vec![ill()], &renew).unwrap(), (one, 0));
+    assert_eq!(asked.into_inner().unwrap(), 1);
+}
+
+fn examples_may_stay_with_the_host() {
+    let (oracle, data) = small_cnn(&Device::flex());
+    let positions: Vec<usize> = (0..data.len()).collect();
+    let trial = series("pgd", "steps = 7", Walk::Descending);
+    let (resident, _) = attack(&trial, &oracle, &data, &positions);
+    for ahead in [0, 5, 1000] {
+        let streamed = Streamed::new(Arc::new(data.clone()), Device::flex(), ahead);
+        streamed.expect(&positions);
+        assert_eq!(attack_tensor(&trial, &oracle, &data, &streamed, &positions).0, resident, "{ahead} read ahead");
+        assert_eq!(clean::decide(&oracle, &data, &streamed, 7, 0), clean::decide(&oracle, &data, &send(&data, &Device::flex()), 7, 0));
+    }
+}
+
+/// Two logical devices on one adapter stand for two cards of a kind.
+fn equal_adapters_agree_to_the_bit() {
+    let (_, data) = linear(&Device::flex());
+    let handles = [gauntlet::device::open(Choice::Gpu(0)).unwrap(), gauntlet::device::another(0).unwrap()];
+    assert_ne!(handles[0].device, handles[1].device);
+    let on = |handle: &gauntlet::device::Handle| Worker {
+        oracle: linear(&handle.device).0,
+        ..worker(&Device::flex(), Arc::new(send(&data, &handle.device)), 8)
+    };
+    let first = scheduled(&data, vec![on(&handles[0])], &schedule::no_other).unwrap();
+    assert_eq!(first.0.len(), data.len());
+    assert_eq!(scheduled(&data, handles.iter().map(on).collect(), &schedule::no_other).unwrap(), first);
 }

@@ -39,7 +39,7 @@ fn distances(data: &Dataset, norm: Norm) -> Vec<f64> {
     let weights = synthetic::separator(data.classes, data.shape).unwrap();
     let features = data.features();
     let example = |at: usize| {
-        let x = &data.images[at * features..][..features];
+        let x = &data.image(at)[..];
         let to = |class: usize| {
             let row = |class: usize| &weights[class * features..][..features];
             let w: Vec<f32> = row(class).iter().zip(row(data.labels[at] as usize)).map(|(target, label)| target - label).collect();

@@ -94,8 +94,8 @@ fn examples(source: &str, path: &Path, split: &str) -> Result<Option<String>> {
     let options = Options([("path".to_owned(), Value::Text(path.display().to_string()))].into());
     let found = load(source, &Request { options, split: split.parse()?, ..Request::default() })?;
     let count = found.labels.len();
-    let sound = found.images.len() == count * found.shape.iter().product::<usize>()
-        && found.images.iter().all(|pixel| (0.0..=1.0).contains(pixel))
+    let sound = found.images().len() == count * found.shape.iter().product::<usize>()
+        && found.images().iter().all(|pixel| (0.0..=1.0).contains(pixel))
         && found.labels.iter().all(|label| (*label as usize) < found.classes);
     Ok((!sound).then(|| format!("{count} examples of {:?} that are none", found.shape)))
 }

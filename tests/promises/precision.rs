@@ -151,7 +151,7 @@ fn small_gradients_survive() {
     let device = Device::flex();
     let data = separable(3, 4, 0.3);
     let oracle = untrained("small-cnn", &data, &device).with_half();
-    let inputs: Tensor<2> = Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), &device);
+    let inputs: Tensor<2> = Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), &device);
     let half = oracle.half().expect("it has one");
     for size in [1.0, 1e-7, 1e-20] {
         let (want, got) = (gradient(&oracle, &inputs, size), gradient(half, &inputs, size));
@@ -240,7 +240,7 @@ fn adapters_agree() {
     }
     let data = separable(3, 4, 0.3);
     let on = |device: &Device| {
-        let inputs = Tensor::from_data(TensorData::new(data.images.clone(), [data.len(), data.features()]), device);
+        let inputs = Tensor::from_data(TensorData::new(data.images(), [data.len(), data.features()]), device);
         (untrained("linear", &data, device).with_half(), inputs)
     };
     let ((cpu, here), (gpu, there)) = (on(&Device::flex()), on(&handle.device));

@@ -241,8 +241,8 @@ fn reference_checkpoints_give_the_logits_of_pytorch() {
         let spec = parse_model(&format!("{{ {text}, weights = 'models/{name}.{ending}' }}"), &folder, &catalogue()).unwrap();
         let loaded = load_model(&spec, &folder, data.shape, 10, &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let expected = matrix(&folder.join("logits").join(format!("{name}.npz")), "logits");
-        close(&logits(&loaded.classifier, &data.images), &expected, 1e-4, name);
-        close(&logits(&loaded.classifier.frozen(&Device::flex()).unwrap(), &data.images), &expected, 1e-4, name);
+        close(&logits(&loaded.classifier, &data.images()), &expected, 1e-4, name);
+        close(&logits(&loaded.classifier.frozen(&Device::flex()).unwrap(), &data.images()), &expected, 1e-4, name);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use array::{Array, Numbers};
 
+use super::pixels::Pixels;
 use super::{Dataset, Request, Source};
 use crate::error::{Error, Result};
 use crate::options::{Accepts, Entry, OptionSpec};
@@ -83,9 +84,9 @@ fn load(request: &Request) -> Result<Dataset> {
     let name = format!("{shown}, {}", request.split);
     let chosen = labels[range.clone()].to_vec();
     let pixels = match images.into_numbers()? {
-        Numbers::Bytes(values) => plan.gather(&values, range, |value| f32::from(value) / 255.0),
-        Numbers::Single(values) => plan.gather(&values, range, |value| value),
-        Numbers::Double(values) => plan.gather(&values, range, |value| value as f32),
+        Numbers::Bytes(values) => Pixels::Bytes(plan.gather(&values, range, |value| value)),
+        Numbers::Single(values) => Pixels::Floats(plan.gather(&values, range, |value| value)),
+        Numbers::Double(values) => Pixels::Floats(plan.gather(&values, range, |value| value as f32)),
     };
     Dataset::read_from(&place, name, plan.shape, classes, (first..end).collect(), pixels, chosen)
 }
@@ -123,7 +124,7 @@ impl Plan {
     }
 
     /// The examples of `range` as [examples, channels, height, width].
-    fn gather<T: Copy>(&self, values: &[T], range: std::ops::Range<usize>, convert: impl Fn(T) -> f32) -> Vec<f32> {
+    fn gather<T: Copy, U>(&self, values: &[T], range: std::ops::Range<usize>, convert: impl Fn(T) -> U) -> Vec<U> {
         let [channels, height, width] = self.shape;
         let [per_example, per_channel, per_row, per_column] = self.strides;
         let mut images = Vec::with_capacity(range.len() * channels * height * width);

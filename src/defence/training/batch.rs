@@ -28,7 +28,7 @@ impl Batch {
     /// Examples as an epoch of a recipe sees them.
     pub(super) fn gather(data: &Dataset, chosen: &[u32], recipe: &Recipe, key: [u32; 2], epoch: u32, device: &Device) -> Self {
         let augmentation = &recipe.augmentation;
-        let image = |at: usize| augmentation.image(data.image(at), data.shape, key, epoch, data.ids[at]);
+        let image = |at: usize| augmentation.image(&data.image(at), data.shape, key, epoch, data.ids[at]);
         let mut batch = Self::with(data, chosen, image, device);
         if augmentation.mixup > 0.0 && chosen.len() > 1 {
             let share = augmentation.mix(key, epoch, batch.examples[0]);
@@ -50,7 +50,7 @@ impl Batch {
 
     /// Examples as they are.
     pub(super) fn plain(data: &Dataset, chosen: &[u32], device: &Device) -> Self {
-        Self::with(data, chosen, |at| data.image(at).to_vec(), device)
+        Self::with(data, chosen, |at| data.image(at), device)
     }
 
     fn with(data: &Dataset, chosen: &[u32], image: impl Fn(usize) -> Vec<f32>, device: &Device) -> Self {

@@ -60,7 +60,7 @@ fn scores(oracle: &Oracle, data: &Dataset) -> Result<Vec<f32>> {
     let mut scores = Vec::new();
     for first in (0..data.len().min(IMAGES)).step_by(BATCH) {
         let last = (first + BATCH).min(data.len().min(IMAGES));
-        let pixels: Vec<f32> = (first..last).flat_map(|at| data.image(at)).copied().collect();
+        let pixels: Vec<f32> = (first..last).flat_map(|at| data.image(at)).collect();
         let images = Tensor::from_data(TensorData::new(pixels, [last - first, data.features()]), oracle.device());
         let draw = Draw::of(data.ids[first..last].iter().map(|&example| Some(DrawRow { example, ..DrawRow::default() })).collect());
         if let Some(score) = oracle.answer(images, &draw).score {

@@ -9,6 +9,8 @@ use crate::Result;
 const COARSE: usize = 128;
 /// Data sets of fewer values have few levels by chance.
 const ENOUGH: usize = 1000;
+/// Of larger sets the first examples stand for all.
+const MOST_VALUES: usize = 1 << 26;
 /// Shares of the values from which on saturated and constant ones are named.
 const SATURATED: f64 = 0.5;
 const CONSTANT: f64 = 0.5;
@@ -17,19 +19,30 @@ const NARROW: f32 = 0.5;
 /// Share of rejected clean examples that is worth a word.
 const REJECTED: f64 = 0.05;
 
-/// Data on few levels, saturated, constant, or within a part of [0, 1] (an input that is scaled wrongly shows here).
+/// Data on few levels, saturated, constant, or within a part of [0, 1] (an input that is scaled wrongly shows here): the first 2^26 values.
 pub fn grid(subject: &Subject) -> Result<Found> {
     let data = subject.data;
-    let (values, features) = (&data.images, data.features());
-    let levels: BTreeSet<u32> = values.iter().map(|value| value.to_bits()).collect();
-    let saturated = values.iter().filter(|&&value| value == 0.0 || value == 1.0).count() as f64 / values.len().max(1) as f64;
-    let constant = (0..features).filter(|&at| values.iter().skip(at).step_by(features).all(|value| *value == values[at])).count();
-    let (low, high) = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let features = data.features();
+    let seen = data.len().min(MOST_VALUES.div_ceil(features));
+    let (mut levels, mut saturated, mut low, mut high) = (BTreeSet::new(), 0, f32::INFINITY, f32::NEG_INFINITY);
+    let first = if seen > 0 { data.image(0) } else { Vec::new() };
+    let mut same = vec![true; first.len()];
+    for at in 0..seen {
+        for ((value, first), same) in data.image(at).into_iter().zip(&first).zip(&mut same) {
+            levels.insert(value.to_bits());
+            saturated += usize::from(value == 0.0 || value == 1.0);
+            (low, high) = (low.min(value), high.max(value));
+            *same &= value == *first;
+        }
+    }
+    let values = seen * features;
+    let saturated = saturated as f64 / values.max(1) as f64;
+    let constant = same.into_iter().filter(|&same| same).count();
     let mut words = Vec::new();
     if high - low <= NARROW {
         words.push(format!("all values lie in [{low:.3}, {high:.3}]: is the data scaled to [0, 1], as epsilon is?"));
     }
-    if levels.len() < COARSE && values.len() >= ENOUGH {
+    if levels.len() < COARSE && values >= ENOUGH {
         words.push(format!(
             "the values lie on {} levels: a defence that rounds to them undoes whatever is smaller than half a level",
             levels.len()

@@ -178,7 +178,7 @@ fn beside(subject: &Subject, probes: &[usize], direction: u32) -> Tensor<2> {
     let features = subject.data.features();
     let moved = |&at: &usize| {
         let key = [subject.seed as u32, (subject.seed >> 32) as u32];
-        let image = subject.data.image(at).iter().enumerate();
+        let image = subject.data.image(at).into_iter().enumerate();
         image.map(move |(element, value)| {
             let word = philox([element as u32, direction, NEARBY, subject.data.ids[at]], key)[0];
             (value + if unit(word) < 0.5 { -RADIUS } else { RADIUS }).clamp(0.0, 1.0)

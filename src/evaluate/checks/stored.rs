@@ -121,7 +121,7 @@ fn lying(subject: &Subject, probes: &[usize], norm: Norm, epsilon: f64) -> Resul
 fn last_points(subject: &Subject, positions: &[usize], norm: Norm, epsilon: f64) -> Result<(Vec<f32>, u64)> {
     let data = subject.data;
     if !matches!(norm, Norm::Linf | Norm::L2) {
-        return Ok((positions.iter().flat_map(|&at| data.image(at)).copied().collect(), 0));
+        return Ok((positions.iter().flat_map(|&at| data.image(at)).collect(), 0));
     }
     let options = with(&pgd("margin"), &[("stop", Value::Text("last".into()))]);
     let setting = Setting { norm, classes: data.classes, shape: data.shape };
@@ -141,7 +141,7 @@ fn last_points(subject: &Subject, positions: &[usize], norm: Norm, epsilon: f64)
 /// Points of the examples at positions, each on 8 bits.
 fn rounded_all(subject: &Subject, positions: &[usize], points: &[f32], norm: Norm, epsilon: f64) -> Vec<f32> {
     let images = points.chunks(subject.data.features()).zip(positions);
-    images.flat_map(|(point, &at)| eight_bits(point, subject.data.image(at), norm, epsilon as f32)).collect()
+    images.flat_map(|(point, &at)| eight_bits(point, &subject.data.image(at), norm, epsilon as f32)).collect()
 }
 
 /// The defence's decision on points that stand for the examples at positions.

@@ -9,6 +9,7 @@ use crate::certify::Certificate;
 use crate::data::Dataset;
 use crate::engine::clean::CleanDecision;
 use crate::engine::draw::{Draw, DrawRow};
+use crate::engine::examples::Examples;
 use crate::engine::oracle::{Oracle, read_matrix};
 use crate::evaluate::record::{Audited, ExampleOutcomes, SeriesKey, Verdict};
 use crate::kernel;
@@ -151,8 +152,8 @@ pub struct Subject<'a> {
     pub oracle: &'a Oracle,
     /// The examples.
     pub data: &'a Dataset,
-    /// The same on the device, [examples, features].
-    pub pixels: &'a Tensor<2>,
+    /// The same as the device reaches them.
+    pub pixels: &'a dyn Examples,
     /// What it says of them without an attack.
     pub clean: &'a [CleanDecision],
     /// Rows that the device attacks at once.
@@ -197,7 +198,7 @@ impl Subject<'_> {
 
     /// Images at positions, [positions, features].
     pub(super) fn images(&self, positions: &[usize]) -> Tensor<2> {
-        let pixels: Vec<f32> = positions.iter().flat_map(|&at| self.data.image(at)).copied().collect();
+        let pixels: Vec<f32> = positions.iter().flat_map(|&at| self.data.image(at)).collect();
         Tensor::from_data(TensorData::new(pixels, [positions.len(), self.data.features()]), self.oracle.device())
     }
 

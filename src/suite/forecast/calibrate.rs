@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::checks::Watched;
@@ -42,7 +43,7 @@ const CERTIFYING: f64 = 1.0;
 pub fn forecast(request: &RunRequest, resolved: &Resolved, reading: f64) -> Result<Forecast> {
     let began = Instant::now();
     let choices = device::parse(&request.device)?.resolve()?;
-    let stations = stations(request, resolved, &choices)?;
+    let stations = stations(request, resolved, &choices)?.all();
     let opening = began.elapsed().as_secs_f64();
     let survey = Survey::new(request, resolved, &stations)?;
     let mut items = vec![Item::exactly(Kind::Start, reading + opening)];
@@ -66,19 +67,19 @@ struct Candidate {
 pub(super) struct Survey<'a> {
     request: &'a RunRequest,
     pub(super) resolved: &'a Resolved,
-    pub(super) stations: &'a [Station],
+    pub(super) stations: &'a [Arc<Station>],
     candidates: Vec<Candidate>,
     /// Paces by what they depend on: several defences may be one network with other weights.
     pub(super) paces: RefCell<BTreeMap<String, Pace>>,
 }
 
-fn workshop<'a>(request: &'a RunRequest, resolved: &'a Resolved, stations: &'a [Station]) -> Workshop<'a> {
+fn workshop<'a>(request: &'a RunRequest, resolved: &'a Resolved, stations: &'a [Arc<Station>]) -> Workshop<'a> {
     let first = &stations[0];
     Workshop { cache: &request.weights, device: &first.handle.device, device_name: &first.info.name, data: resolved.train.as_ref() }
 }
 
 impl<'a> Survey<'a> {
-    fn new(request: &'a RunRequest, resolved: &'a Resolved, stations: &'a [Station]) -> Result<Self> {
+    fn new(request: &'a RunRequest, resolved: &'a Resolved, stations: &'a [Arc<Station>]) -> Result<Self> {
         let workshop = workshop(request, resolved, stations);
         let mut candidates = Vec::new();
         for (spec, designs) in resolved.suite.defences.iter().zip(&resolved.designs) {
@@ -243,8 +244,10 @@ impl<'a> Survey<'a> {
             while done < CERTIFIED.min(data.len()) && (done == 0 || began.elapsed().as_secs_f64() < CERTIFYING) {
                 check_interrupt()?;
                 let last = (done + certifier.at_once().min(CERTIFIED)).min(data.len());
-                let example = |at: usize| Example { id: data.ids[at], image: data.image(at), label: data.labels[at] };
-                certifier.certify(&(done..last).map(example).collect::<Vec<_>>(), planned.norm, epsilons)?;
+                let images: Vec<Vec<f32>> = (done..last).map(|at| data.image(at)).collect();
+                let example = |(at, image)| Example { id: data.ids[at], image, label: data.labels[at] };
+                let examples: Vec<Example> = (done..last).zip(images.iter().map(Vec::as_slice)).map(example).collect();
+                certifier.certify(&examples, planned.norm, epsilons)?;
                 done = last;
             }
             let seconds = began.elapsed().as_secs_f64() * data.len() as f64 / done as f64;

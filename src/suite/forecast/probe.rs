@@ -1,8 +1,7 @@
 //! Asks a defence whose weights are there: the suite's own attack on a few examples.
 
 use std::collections::BTreeSet;
-
-use burn::tensor::Tensor;
+use std::sync::Arc;
 
 use super::toil::{Errand, Scheme};
 use crate::Result;
@@ -10,13 +9,14 @@ use crate::attack;
 use crate::data::Dataset;
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::drive;
+use crate::engine::examples::Examples;
 use crate::engine::oracle::Oracle;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey};
 use crate::evaluate::results::DeviceInfo;
 use crate::kernel::random::philox;
 use crate::suite::AttackSpec;
-use crate::suite::schedule::Worker;
-use crate::suite::search::{Collected, Search, parts};
+use crate::suite::schedule::{Worker, no_other};
+use crate::suite::search::{Collected, Search, Staff, parts};
 use crate::suite::stations::Station;
 
 /// Examples that are decided on without an attack.
@@ -36,7 +36,7 @@ const SAMPLE_STREAM: u32 = u32::MAX - 4;
 /// A few examples of a suite and what a defence says of them.
 pub(super) struct Sample {
     data: Dataset,
-    pixels: Tensor<2>,
+    pixels: Arc<dyn Examples>,
     clean: Vec<CleanDecision>,
     right: Vec<usize>,
 }
@@ -49,15 +49,15 @@ pub(super) fn sample(data: &Dataset, seed: u64) -> Result<Dataset> {
     drawn.sort_by_key(draw);
     drawn.truncate(SAMPLE);
     let of = |values: &[u32]| drawn.iter().map(|&at| values[at]).collect::<Vec<u32>>();
-    let images = drawn.iter().flat_map(|&at| data.image(at)).copied().collect();
+    let images = drawn.iter().flat_map(|&at| data.image(at)).collect();
     Dataset::new("a sample", data.shape, data.classes, of(&data.ids), images, of(&data.labels))
 }
 
 impl Sample {
     /// What a defence says of a sample.
     pub(super) fn new(data: Dataset, oracle: &Oracle, station: &Station, seed: u64) -> Result<Self> {
-        let pixels = drive::send(&data, &station.handle.device);
-        let clean = clean::decide(oracle, &data, &pixels, station.info.slots, seed)?;
+        let pixels: Arc<dyn Examples> = Arc::new(drive::send(&data, &station.handle.device));
+        let clean = clean::decide(oracle, &data, &*pixels, station.info.slots, seed)?;
         let right = (0..data.len()).filter(|&at| clean[at].is_right(data.labels[at])).collect();
         Ok(Self { data, pixels, clean, right })
     }
@@ -90,10 +90,10 @@ impl Sample {
         // A device keeps its shape; the processor needs no more slots than there are rows.
         let slots = if station.handle.setup.is_some() { station.info.slots } else { station.info.slots.min(count.max(1)) };
         let info = DeviceInfo { slots, ..station.info.clone() };
-        let worker =
-            Worker { info: &info, oracle: oracle.clone(), surrogate: surrogate.cloned(), data: &self.pixels, cadence: station.cadence };
-        let workers = [worker];
-        let (looks, _) = search.look(&workers, positions, scheme.walk)?;
+        let data = self.pixels.clone();
+        let worker = Worker { info, oracle: oracle.clone(), surrogate: surrogate.cloned(), data, cadence: station.cadence };
+        let staff = Staff { workers: &|| vec![worker.clone()], renew: &no_other };
+        let (looks, _) = search.look(&staff, positions, scheme.walk)?;
         let chain = |position: usize| {
             let chain = search.chain(position, scheme.walk, scheme.epsilons);
             match looks.get(&chain.example) {
@@ -102,7 +102,7 @@ impl Sample {
             }
         };
         let found = Collected::default();
-        search.run(&workers, positions, &chain, &found)?;
+        search.run(&staff, positions, &chain, &found)?;
         let errand = |outcomes: &ExampleOutcomes| scheme.seen(looks.get(&outcomes.example).map(|look| &look.found), outcomes, throws);
         Ok(found.take().iter().map(errand).collect())
     }

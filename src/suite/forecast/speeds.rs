@@ -1,5 +1,7 @@
 //! The speeds of a survey: steps, decisions and looks at the flags, each measured once where several defences are one network.
 
+use std::sync::Arc;
+
 use super::calibrate::Survey;
 use super::checks::Tester;
 use super::pace::{Hand, Pace};
@@ -28,7 +30,7 @@ impl Survey<'_> {
     /// A decision of the judge, with few claims and with a full batch of them.
     pub(super) fn decision(&self, at: usize, station: &Station) -> Result<Pace> {
         let oracle = self.oracle(at, station);
-        let of = |rows: usize| Ok(speed::measure(&oracle, &self.resolved.data, &station.data, rows)? * rows as f64 / 1000.0);
+        let of = |rows: usize| Ok(speed::measure(&oracle, &self.resolved.data, &*station.data, rows)? * rows as f64 / 1000.0);
         let alone = of(station.info.slots)?;
         let one = if station.handle.setup.is_some() { alone } else { of(BLOCK.min(station.info.slots))?.min(alone) };
         // Workers share what a device computes, and what they do between passes goes on side by side.
@@ -66,7 +68,7 @@ impl Survey<'_> {
 
     fn track<'t>(&'t self, station: &'t Station, oracle: &'t Oracle, surrogate: Option<&'t Oracle>, key: &SeriesKey) -> Track<'t> {
         let largest = self.resolved.threat(key).epsilons.last().copied().filter(|&epsilon| epsilon > 0.0);
-        let (data, pixels) = (&self.resolved.data, &station.data);
+        let (data, pixels) = (&self.resolved.data, &*station.data);
         Track { station, oracle, surrogate, data, pixels, norm: key.norm, epsilon: largest.unwrap_or(0.1) }
     }
 
@@ -74,7 +76,7 @@ impl Survey<'_> {
     pub(super) fn turns(&self, at: usize, keys: &[SeriesKey], decisions: &[Pace]) -> Result<Vec<f64>> {
         let Some(key) = keys.first() else { return Ok(vec![0.0; decisions.len()]) };
         let build = || parts(self.resolved.attack(key), key.norm, &self.resolved.data).remove(0);
-        let turn = |(station, &decision): (&Station, &Pace)| -> Result<f64> {
+        let turn = |(station, &decision): (&Arc<Station>, &Pace)| -> Result<f64> {
             let pace = self.pace(at, key, &build, &format!("{} 0", self.resolved.attack(key).options.canonical()), station)?;
             let (oracle, surrogate) = (self.searched(at, station), self.surrogate(key, station)?);
             self.track(station, &oracle, surrogate.as_ref(), key).turn(&build, pace, decision)

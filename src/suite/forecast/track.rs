@@ -11,6 +11,7 @@ use crate::attack::{Attack, Goal, RowPlan, largest_others};
 use crate::data::Dataset;
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::drive::{Drive, Feed};
+use crate::engine::examples::Examples;
 use crate::engine::judge::Judgement;
 use crate::engine::oracle::Oracle;
 use crate::engine::slots::Slots;
@@ -32,7 +33,7 @@ pub(super) struct Track<'a> {
     pub oracle: &'a Oracle,
     pub surrogate: Option<&'a Oracle>,
     pub data: &'a Dataset,
-    pub pixels: &'a Tensor<2>,
+    pub pixels: &'a dyn Examples,
     pub norm: Norm,
     pub epsilon: f64,
 }

@@ -127,7 +127,7 @@ fn every_layout_order_type_and_packing_of_an_archive_gives_the_same_set() {
                 let archive = zip(&[("images.npy", images), ("labels.npy", labels_of(&[4, 1]))], packed, None);
                 let read = read_npz(&archive, "all", &[("layout", Value::Text(layout.into()))]).unwrap();
                 assert_eq!((read.shape, read.classes, read.labels.as_slice()), ([3, 2, 5], 5, &[4, 1][..]));
-                assert_eq!(read.images, expected, "{shape} {layout} fortran {fortran}");
+                assert_eq!(read.images(), expected, "{shape} {layout} fortran {fortran}");
                 hashes.push(read.hash);
             }
         }
@@ -147,7 +147,7 @@ fn labels_of_any_integer_type_and_keys_of_any_usual_name_are_read() {
         (">i8", vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
     ] {
         let read = read_arrays(images.clone(), npy(descr, false, "(2,)", &bytes), &[]).unwrap();
-        assert_eq!((read.shape, read.labels.as_slice(), read.image(1)), ([1, 1, 2], &[1, 0][..], &[0.2, 0.4][..]), "{descr}");
+        assert_eq!((read.shape, read.labels.as_slice(), read.image(1).as_slice()), ([1, 1, 2], &[1, 0][..], &[0.2, 0.4][..]), "{descr}");
     }
     assert_eq!(read_arrays(images.clone(), npy("|u1", false, "(2, 1)", &[1, 0]), &[]).unwrap().labels, [1, 0]);
     for (image_key, label_key) in [("x_test", "y_test"), ("x", "y"), ("X", "labels"), ("data", "y")] {

@@ -98,7 +98,7 @@ fn averaged_weights_get_statistics_of_their_own() {
     let (weight, bias, mean) = (&weights["first.weight"].1, &weights["first.bias"].1, &weights["norm.running_mean"].1);
     for unit in 0..8 {
         let of = |image: &[f32]| image.iter().zip(&weight[unit * 64..]).map(|(x, w)| f64::from(x * w)).sum::<f64>() + f64::from(bias[unit]);
-        let wanted = (0..128).map(|at| of(data.image(at))).sum::<f64>() / 128.0;
+        let wanted = (0..128).map(|at| of(&data.image(at))).sum::<f64>() / 128.0;
         assert!((f64::from(mean[unit]) - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "unit {unit}: {} is not {wanted}", mean[unit]);
     }
 }

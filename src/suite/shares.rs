@@ -1,0 +1,177 @@
+//! Who gets how many examples next, so that devices of any number and speed finish together.
+//!
+//! A pure decision: it knows examples by number only and time by what it is told, so that real workers and a simulated clock drive the
+//! same code. The chunks that it hands out shrink with what is left (guided self-scheduling: Polychronopoulos and Kuck 1987, IEEE
+//! Transactions on Computers 36), and it counts what a device already holds: a device fills its slots at once, so what is handed out early
+//! waits there. Three rules do the rest.
+//! - No device holds more than its share, by speed, of all that is not ended.
+//! - A device takes nothing that it would end after the others could have ended everything.
+//! - Where nothing is left and a device holds rows that an idle one would end in half the time, they are taken back and run again.
+//!
+//! Speeds are measured as rows end: seconds from being taken to being ended by propagations, of the row that waited least.
+
+/// Examples that are handed out, and committed, together, at most.
+pub const CHUNK: usize = 32;
+
+/// Part of its share of what is left that a device gets at once.
+const PART: f64 = 0.5;
+
+/// How much sooner an idle device must be done with a slow one's rows for them to be run again.
+const SOONER: f64 = 0.5;
+
+/// What a device is told that asks for examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// So many examples, one at least.
+    Take(usize),
+    /// Nothing now: ask again when a row ended somewhere, or a while later.
+    Wait,
+    /// That device holds rows which this one would end much sooner: they are to be taken back ([`Shares::relieve`]).
+    Relieve(usize),
+    /// Everything is ended.
+    End,
+}
+
+/// What is known of a device.
+#[derive(Clone, Debug)]
+struct Device {
+    slots: usize,
+    held: usize,
+    gone: bool,
+    relieved: bool,
+    /// Seconds that a propagation takes a row, of the row that waited least; infinite before one ended.
+    pace: f64,
+    /// When it last took something.
+    taken: f64,
+}
+
+/// The examples of a series, shared out among devices.
+#[derive(Clone, Debug)]
+pub struct Shares {
+    left: usize,
+    devices: Vec<Device>,
+    ended: usize,
+    work: f64,
+    longest: f64,
+}
+
+impl Shares {
+    /// So many examples for devices with so many slots each.
+    pub fn new(examples: usize, slots: &[usize]) -> Self {
+        let device =
+            |&slots: &usize| Device { slots: slots.max(1), held: 0, gone: false, relieved: false, pace: f64::INFINITY, taken: 0.0 };
+        Self { left: examples, devices: slots.iter().map(device).collect(), ended: 0, work: 0.0, longest: 0.0 }
+    }
+
+    /// What `device` gets at second `now`.
+    pub fn ask(&mut self, device: usize, now: f64) -> Grant {
+        let held: usize = self.devices.iter().map(|device| device.held).sum();
+        if self.devices[device].gone || self.left + held == 0 {
+            return Grant::End;
+        }
+        if self.left == 0 {
+            let idle = self.devices[device].held == 0;
+            return self.overdue(device, now).filter(|_| idle).map_or(Grant::Wait, Grant::Relieve);
+        }
+        if self.declines(device) || self.devices[device].relieved && self.present().any(|at| !self.devices[at].relieved) {
+            return Grant::Wait;
+        }
+        let speeds: f64 =
+            self.present().filter(|&at| at == device || !self.devices[at].relieved && !self.declines(at)).map(|at| self.speed(at)).sum();
+        let part = self.speed(device) / speeds;
+        let share = ((self.left + held) as f64 * part).ceil() as usize;
+        let Some(room @ 1..) = share.checked_sub(self.devices[device].held) else { return Grant::Wait };
+        // Where there is no other to end with, chunks need not shrink.
+        let guided = if self.present().count() > 1 { (self.left as f64 * part * PART).ceil() as usize } else { CHUNK };
+        let count = room.min(guided).min(CHUNK).clamp(1, self.left);
+        self.left -= count;
+        self.devices[device].held += count;
+        self.devices[device].taken = now;
+        Grant::Take(count)
+    }
+
+    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken.
+    pub fn ended(&mut self, device: usize, work: f64, seconds: f64) {
+        let work = work.max(1.0);
+        self.ended += 1;
+        self.work += work;
+        self.longest = self.longest.max(work);
+        let device = &mut self.devices[device];
+        device.held = device.held.saturating_sub(1);
+        device.pace = device.pace.min(seconds / work).max(f64::MIN_POSITIVE);
+    }
+
+    /// `device` takes no more, and of what it took so many examples come back.
+    pub fn gone(&mut self, device: usize, back: usize) {
+        self.devices[device].gone = true;
+        self.devices[device].held = 0;
+        self.left += back;
+    }
+
+    /// What `device` holds is taken back, so many examples; it takes no more while there are others.
+    pub fn relieve(&mut self, device: usize, back: usize) {
+        self.devices[device].relieved = true;
+        self.devices[device].held = 0;
+        self.left += back;
+    }
+
+    /// A device that was gone is there again, with so many slots.
+    pub fn back(&mut self, device: usize, slots: usize) {
+        let device = &mut self.devices[device];
+        (device.gone, device.slots) = (false, slots.max(1));
+    }
+
+    /// Whether no device is left.
+    pub fn is_deserted(&self) -> bool {
+        self.devices.iter().all(|device| device.gone)
+    }
+
+    fn present(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.devices.len()).filter(|&at| !self.devices[at].gone)
+    }
+
+    /// Seconds that a propagation of one row takes on a device; unknown before a row ended there.
+    fn pace(&self, device: usize) -> Option<f64> {
+        Some(self.devices[device].pace).filter(|pace| pace.is_finite())
+    }
+
+    /// Propagations a second with all slots full; of a device that has ended nothing, as if it were like the others.
+    fn speed(&self, device: usize) -> f64 {
+        let known = || {
+            let paces: Vec<f64> = self.present().filter_map(|at| self.pace(at)).collect();
+            if paces.is_empty() { 1.0 } else { paces.iter().sum::<f64>() / paces.len() as f64 }
+        };
+        self.devices[device].slots as f64 / self.pace(device).unwrap_or_else(known)
+    }
+
+    /// Propagations of a row, as far as rows ended.
+    fn mean(&self) -> f64 {
+        self.work / self.ended.max(1) as f64
+    }
+
+    /// Whether a row of `device` would end after the others had ended all that is left.
+    fn declines(&self, device: usize) -> bool {
+        let Some(own) = self.pace(device) else { return false };
+        let others = || self.present().filter(|&at| at != device);
+        let Some(fastest) = others().filter_map(|at| self.pace(at)).min_by(f64::total_cmp) else { return false };
+        let speed: f64 = others().map(|at| self.speed(at)).sum();
+        let held: usize = others().map(|at| self.devices[at].held).sum();
+        let drained = (self.left + held) as f64 * self.mean() / speed;
+        own * self.longest > drained + fastest * self.longest
+    }
+
+    /// A device whose rows this one, idle, would end much sooner than it will itself.
+    fn overdue(&self, device: usize, now: f64) -> Option<usize> {
+        let own = self.pace(device)? * self.longest;
+        let left = |at: usize| {
+            let age = now - self.devices[at].taken;
+            let whole = |pace: f64| (pace * self.longest).max(self.devices[at].held as f64 * self.mean() / self.speed(at));
+            // What has ended nothing yet is given as long again as it has had.
+            self.pace(at).map_or(age, |pace| whole(pace) - age)
+        };
+        let redone = |at: usize| own * self.devices[at].held.div_ceil(self.devices[device].slots) as f64;
+        let holds = |&at: &usize| at != device && self.devices[at].held > 0;
+        let slowest = self.present().filter(holds).max_by(|&a, &b| left(a).total_cmp(&left(b)))?;
+        (redone(slowest) < SOONER * left(slowest)).then_some(slowest)
+    }
+}
