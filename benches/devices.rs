@@ -26,7 +26,7 @@ fn main() {
 fn line(name: &str, machines: &[Machine]) {
     let cell = |stand| {
         let outcome = run(machines, &rows(EXAMPLES, stand));
-        format!("{:.1} / {:.1}", 100.0 * outcome.busy, 100.0 * outcome.of_bound)
+        format!("{:.1} / {:.1} / {:.1}", 100.0 * outcome.busy, 100.0 * outcome.of_bound, outcome.seconds / 1000.0)
     };
     println!("| {name} | {} |", STAND.map(cell).join(" | "));
 }

@@ -1,4 +1,6 @@
-//! The rows in the slots: admit, forward, bookkeeping, backward, step; read the flags; let ended rows leave.
+//! The rows in the slots: admit, forward, bookkeeping, backward, step; then ended rows leave ([`ends`]).
+
+mod ends;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,18 +10,17 @@ use bytemuck::Zeroable;
 
 use super::aim::Aim;
 use super::base::mean;
-use super::chain::{Chain, End, NextRow, Word};
+use super::chain::{Chain, NextRow};
 use super::draw::{Draw, DrawRow};
 use super::drive::{Drive, Effort, Feed, Lane};
-use super::judge::{Claim, Judge, Judgement, Search, under};
-use super::oracle::{read_matrix, read_words};
+use super::judge::Judge;
 use super::pass::Answer;
 use super::slots::Slots;
 use crate::Result;
 use crate::attack::RowPlan;
 use crate::device::is_of_device;
 use crate::kernel;
-use crate::kernel::row::{BROKEN, FAILED, RUNNING, Row, SURVIVED, State};
+use crate::kernel::row::Row;
 use crate::kernel::words::upload;
 
 /// A row in a slot.
@@ -286,137 +287,6 @@ impl<'a, 'f> Seats<'a, 'f> {
         let row =
             |seat: &Option<Seat>| seat.as_ref().map_or((Row::zeroed(), true), |seat| (seat.parameters, seat.steps > seat.parameters.steps));
         wanted.then(|| Aim::new(&self.seats.iter().map(row).collect::<Vec<_>>(), oracle.classes(), oracle.device()))
-    }
-
-    /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
-    fn leave(&mut self, sound: bool) -> Result<()> {
-        let states: Vec<State> = read_words(self.slots.state.clone())?;
-        let crafted = self.drive.surrogate.is_some();
-        let status = |slot: usize, seat: &Seat| {
-            let state = states[slot];
-            if !sound {
-                FAILED
-            } else if state.generation == seat.parameters.generation {
-                // What the surrogate withstood may still break the defence.
-                if crafted && state.status == SURVIVED { BROKEN } else { state.status }
-            } else {
-                RUNNING
-            }
-        };
-        let ended: Vec<usize> =
-            (0..self.drive.slots).filter(|&slot| self.seats[slot].as_ref().is_some_and(|seat| status(slot, seat) != RUNNING)).collect();
-        if ended.is_empty() {
-            return Ok(());
-        }
-        let throws = self.drive.throws(self.lane);
-        let attack = &*self.drive.parts[self.lane.part];
-        let mut candidates = attack.candidates(&self.slots);
-        let half = self.drive.half(self.lane).is_some();
-        let stepped = self.drive.stepped(self.lane);
-        // Neither the last step's own dice nor half precision decide whether a row survived: the judge does.
-        let doubted = half || stepped.is_random() && stepped.is_adaptive();
-        let doubtful = |slot: usize, seat: &Seat| doubted && status(slot, seat) == SURVIVED;
-        let remain: Vec<i32> = (0..self.drive.slots)
-            .map(|slot| if self.seats[slot].as_ref().is_some_and(|seat| doubtful(slot, seat)) { slot as i32 } else { -1 })
-            .collect();
-        let remains = if remain.iter().any(|&slot| slot >= 0) { attack.remains(&self.slots) } else { None };
-        let judged = remains.is_some();
-        if let Some(points) = remains {
-            candidates = kernel::admit(candidates, points, upload(&remain, self.drive.oracle.device()));
-        }
-        let broken = |slot: usize| sound && (states[slot].status == BROKEN || crafted);
-        let distances = if ended.iter().any(|&slot| broken(slot)) {
-            read_matrix(kernel::distances(candidates.clone(), self.slots.origin.clone()))?
-        } else {
-            Vec::new()
-        };
-        let mut claims = Vec::new();
-        let mut gone = Vec::new();
-        for slot in ended {
-            let seat = self.seats[slot].take().expect("ended rows have a seat");
-            let state = states[slot];
-            let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
-            let (forwards, backwards) = (state.forwards * throws, state.backwards * throws);
-            let end = match status(slot, &seat) {
-                SURVIVED if judged && half => {
-                    active.pending += 1;
-                    active.held = true;
-                    claims.push((slot, self.claim(&seat, Search::RanOut { row: seat.row, forwards, backwards })));
-                    continue;
-                }
-                BROKEN => {
-                    active.pending += 1;
-                    claims.push((slot, self.claim(&seat, if half { Search::Half } else { Search::Full })));
-                    End::Claimed { distance: under(self.drive.norm, &[0, 1, 2, 3].map(|norm| distances[4 * slot + norm])) }
-                }
-                SURVIVED if judged => {
-                    active.pending += 1;
-                    claims.push((slot, self.claim(&seat, Search::Full)));
-                    End::Doubtful
-                }
-                SURVIVED => End::Survived,
-                FAILED if half && sound => End::Again,
-                _ => End::Failed,
-            };
-            let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
-            active.chain.record(seat.row, end, forwards, backwards);
-            let kept = attack.keeps_for_next_row() && end != End::Failed;
-            self.seats[slot] = self.seat(seat.number, kept);
-            if self.seats[slot].is_none() {
-                gone.push(seat.number);
-            }
-        }
-        self.publish();
-        let judgements = self.judge.hand_in(self.drive.oracle, self.drive.data, self.drive.norm, &candidates, claims)?;
-        for number in gone {
-            self.settle(number)?;
-        }
-        self.hear(judgements)
-    }
-
-    fn claim(&self, seat: &Seat, search: Search) -> Claim {
-        let chain = &self.active[&seat.number].chain;
-        Claim {
-            chain: seat.number,
-            epsilon: seat.row.epsilon,
-            row: seat.parameters,
-            position: chain.position,
-            keep: self.feed.wants_point(chain),
-            search,
-        }
-    }
-
-    /// Passes the judge's words on.
-    fn hear(&mut self, judgements: Vec<Judgement>) -> Result<()> {
-        for judgement in judgements {
-            let number = judgement.claim.chain;
-            let active = self.active.get_mut(&number).expect("a chain with a claim is not finished");
-            let word = match judgement {
-                Judgement { failed: true, .. } => Word::Failed,
-                Judgement { distances, .. } if !under(self.drive.norm, &distances).is_finite() => Word::Failed,
-                Judgement { broken: true, distances, .. } => Word::Broken(under(self.drive.norm, &distances)),
-                Judgement { claim: Claim { search: Search::Half, .. }, .. } => Word::Again,
-                _ => Word::Refused,
-            };
-            match judgement.claim.search {
-                Search::RanOut { row, forwards, backwards } => {
-                    active.held = false;
-                    active.chain.ran_out(row, word, forwards, backwards);
-                }
-                Search::Full | Search::Half => active.chain.judged(judgement.claim.epsilon, word),
-            }
-            active.pending -= 1;
-            let seated = self.seats.iter().flatten().any(|seat| seat.number == number)
-                || self.waiting.iter().any(|waiting| waiting.contains(&number));
-            if judgement.broken && judgement.point.is_some() {
-                let chain = active.chain.clone();
-                self.feed.point(&chain, judgement);
-            }
-            if !seated {
-                self.settle(number)?;
-            }
-        }
-        Ok(())
     }
 }
 

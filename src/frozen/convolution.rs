@@ -27,6 +27,9 @@ pub(super) struct Pass {
     pub(super) bias: Vec<f32>,
 }
 
+/// A weight by its group, an output and an input of it, and its tap.
+pub(super) type Weight<'a> = &'a dyn Fn(usize, usize, usize, usize) -> f32;
+
 /// What a pass is laid out for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
@@ -34,7 +37,7 @@ pub(super) struct Target {
     pub(super) vector: usize,
     /// Weights in the order that the target wants, of so many groups, outputs and inputs of each, and taps; `tall` where there is one
     /// column alone.
-    pub(super) pack: fn([usize; 4], bool, &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32>,
+    pub(super) pack: fn([usize; 4], bool, Weight) -> Vec<f32>,
 }
 
 /// This processor: taps in numbers, weights as [group][block of outputs][input][tap][output of the block].
@@ -79,7 +82,7 @@ fn blocks(outputs: usize, tall: bool) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-fn packed([groups, outputs, inputs, taps]: [usize; 4], tall: bool, weight: &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32> {
+fn packed([groups, outputs, inputs, taps]: [usize; 4], tall: bool, weight: Weight) -> Vec<f32> {
     let mut weights = Vec::with_capacity(groups * outputs * inputs * taps);
     for group in 0..groups {
         for (first, size) in blocks(outputs, tall) {

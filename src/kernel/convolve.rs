@@ -90,7 +90,7 @@ impl Parameters {
 
     /// Workgroups of a launch.
     pub(crate) fn workgroups(&self) -> usize {
-        let wide = 2 * GROUP >> self.down;
+        let wide = (2 * GROUP) >> self.down;
         (self.pixels as usize * self.quads as usize).div_ceil(wide) * (self.tiles * self.groups) as usize
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn down(outputs: usize, quads: usize) -> u32 {
     // What a tile's form costs beside the best, where no sum is in vain.
     const COSTS: [f64; 4] = [1.5, 1.25, 1.08, 1.0];
     let cost = |down: u32| {
-        let (tall, wide) = (TALL << down, 2 * GROUP >> down);
+        let (tall, wide) = (TALL << down, (2 * GROUP) >> down);
         (outputs.next_multiple_of(tall) * quads.next_multiple_of(wide)) as f64 * COSTS[down as usize]
     };
     (0..4).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(0)

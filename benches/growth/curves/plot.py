@@ -25,7 +25,7 @@ def svg(results: dict) -> str:
             left, top = LEFT + column * (WIDTH + GAP + LEFT), TOP + row * (HEIGHT + 2 * GAP)
             parts += panel(left, top, points, value, colour)
             parts.append(text(left, top - 4, label))
-            parts.append(text(left + WIDTH / 2, top + HEIGHT + 26, f"{name}: {axis(name).unit}", anchor="middle"))
+            parts.append(text(left + WIDTH / 2, top + HEIGHT + 26, name if name == axis(name).unit else f"{name}: {axis(name).unit}", anchor="middle"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -39,10 +39,13 @@ def panel(left: float, top: float, points: list[dict], value: str, colour: str) 
         return left + WIDTH * share(at, across), top + HEIGHT * (1 - share(number, down))
 
     parts = [f'<rect x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="{GRID}"/>']
-    for number in (min(named), max(named)):
-        parts.append(text(left - 4, place(points[0]["at"], number)[1] + 4, f"{number:.3g}", anchor="end"))
+    low, high = (place(points[0]["at"], number)[1] + 4 for number in (min(named), max(named)))
+    parts.append(text(left - 4, low, f"{min(named):.3g}", anchor="end"))
+    # Two labels on one spot are none.
+    if low - high > 12:
+        parts.append(text(left - 4, high, f"{max(named):.3g}", anchor="end"))
     for point in points:
-        parts.append(text(place(point["at"], named[0])[0], top + HEIGHT + 13, f"{point['at']:.3g}", anchor="middle", size=9))
+        parts.append(text(place(point["at"], named[0])[0], top + HEIGHT + 13, f"{point['at']:.4g}", anchor="middle", size=9))
     line = [place(point["at"], point[f"predicted_{value}"]) for point in points if f"predicted_{value}" in point]
     if line:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
-use super::convolution::Target;
+use super::convolution::{Target, Weight};
 use super::emit::{Script, emit};
 use super::layers::{Function, Kind, Layer};
 use super::plan::place;
@@ -36,7 +36,7 @@ use record::Resident;
 /// Taps in vectors; weights as [group][output][input][tap], to be tiled when the number of images is known.
 const GPU: Target = Target { vector: 1, pack: in_order };
 
-fn in_order([groups, outputs, inputs, taps]: [usize; 4], _: bool, weight: &dyn Fn(usize, usize, usize, usize) -> f32) -> Vec<f32> {
+fn in_order([groups, outputs, inputs, taps]: [usize; 4], _: bool, weight: Weight) -> Vec<f32> {
     let outputs = (0..groups).flat_map(|group| (0..outputs).map(move |output| (group, output)));
     let terms = outputs.flat_map(|(group, output)| (0..inputs * taps).map(move |term| (group, output, term)));
     terms.map(|(group, output, term)| weight(group, output, term / taps, term % taps)).collect()
