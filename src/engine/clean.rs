@@ -39,7 +39,7 @@ pub fn decide(oracle: &Oracle, data: &Dataset, sent: &dyn Examples, slots: usize
     decide_on(oracle, data, sent, data.len(), slots, seed)
 }
 
-/// As [`decide`], on the first so many `examples` alone.
+/// As [`decide()`], on the first so many `examples` alone.
 ///
 /// # Errors
 /// A device that stops answering; a user's interrupt.
