@@ -45,15 +45,15 @@ struct Info<'a> {
     eps: String,
     clean_acc: String,
     reported: Option<&'a str>,
-    autoattack_acc: String,
+    autoattack_acc: Option<String>,
     footnote: String,
     unreliable: bool,
 }
 
 /// Writes `<defence>-<norm>-<epsilon>.json` into `folder`, which is made where it is missing, for every finished worst case at an epsilon above 0, and returns the files.
 ///
-/// The robust accuracy is that of the suite's attack of kind `autoattack`, the standard version before others; where it has none it is the
-/// worst case over its attacks, and the footnote says so. `unreliable` is true where a row failed, a check of the defence failed, or the run
+/// The robust accuracy is that of the suite's attack of kind `autoattack`, the standard version before others; where it has none the field is
+/// null, and the footnote has the worst case over its attacks. `unreliable` is true where a row failed, a check of the defence failed, or the run
 /// is not finished.
 ///
 /// # Errors
@@ -96,12 +96,13 @@ fn info<'a>(gathered: &'a Gathered, about: &'a About, entries: &[Entry], defence
             if !standard(entry) {
                 remarks.push(format!("The robust accuracy is that of AutoAttack, version {}.", entry.text("version").unwrap_or_default()));
             }
-            cell.robust_accuracy
+            Some(cell.robust_accuracy)
         }
         None => {
             let names: Vec<&str> = cells.iter().map(|cell| cell.attack.as_str()).collect();
-            remarks.push(format!("No AutoAttack was run: the robust accuracy is the worst case over {}.", names.join(", ")));
-            worst.robust_accuracy
+            let left = 100.0 * worst.robust_accuracy;
+            remarks.push(format!("No AutoAttack was run: the worst case over {} leaves {left:.2} %.", names.join(", ")));
+            None
         }
     };
     let failed: usize = cells.iter().map(|cell| cell.failed).sum();
@@ -129,7 +130,7 @@ fn info<'a>(gathered: &'a Gathered, about: &'a About, entries: &[Entry], defence
         eps: distance(worst.epsilon),
         clean_acc: percent(defence.clean_accuracy),
         reported: about.reported.as_deref(),
-        autoattack_acc: percent(robust),
+        autoattack_acc: robust.map(percent),
         footnote: remarks.join(" "),
         unreliable,
     })

@@ -20,8 +20,44 @@ pub(super) fn data(reader: &mut Reader, field: &Field, base: &Path, catalogue: &
     const EXAMPLE: &str = "{ source = \"digits\" }";
     let Some(mut fields) = field.fields(reader, "[data]", EXAMPLE) else { return (nothing(), None) };
     let train = fields.take("train").and_then(|field| field.fields(reader, "[data.train]", EXAMPLE));
+    let span = train.as_ref().map(|fields| fields.span.clone());
+    let before = reader.count();
     let train = train.map(|fields| examples(reader, fields, base, catalogue));
-    (examples(reader, fields, base, catalogue), train)
+    let data = examples(reader, fields, base, catalogue);
+    // What could not be read says nothing of what it would have shared.
+    if reader.count() == before
+        && let (Some(train), Some(span)) = (&train, span)
+        && let Some((first, end)) = shared(&data, train, catalogue)
+    {
+        let end = end.map_or(String::new(), |end| end.to_string());
+        let message = format!("[data] and [data.train] share the examples {first}..{end} of the same {}", data.source);
+        reader.mistake(span, message, "give ranges that do not meet: a model looks better on what it was trained on than it is");
+    }
+    (data, train)
+}
+
+/// The positions that are both attacked and trained on, up to and without the second; `None` where there are none, sources or options
+/// differ, or the source has splits of its own.
+fn shared(data: &DataSpec, train: &DataSpec, catalogue: &Catalogue) -> Option<(usize, Option<usize>)> {
+    let same = data.source == train.source && data.options == train.options;
+    if !same || !catalogue.source(&data.source)?.splits.is_empty() {
+        return None;
+    }
+    let ((first, end), (other_first, other_end)) = (positions(data)?, positions(train)?);
+    let first = first.max(other_first);
+    let end = [end, other_end].into_iter().flatten().min();
+    end.is_none_or(|end| first < end).then_some((first, end))
+}
+
+/// The positions of a source's examples that are meant.
+fn positions(spec: &DataSpec) -> Option<(usize, Option<usize>)> {
+    let (first, end) = match spec.split.as_deref().map_or(Ok(Split::All), str::parse).ok()? {
+        Split::All => (0, None),
+        Split::Range(first, end) => (first, end),
+        Split::Named(_) => return None,
+    };
+    let limit = spec.examples.map(|examples| first.saturating_add(examples));
+    Some((first, [end, limit].into_iter().flatten().min()))
 }
 
 pub(super) fn examples(reader: &mut Reader, mut fields: Fields, base: &Path, catalogue: &Catalogue) -> DataSpec {

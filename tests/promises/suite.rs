@@ -363,7 +363,9 @@ fn files_that_a_suite_names_must_exist() {
     assert_eq!((suite.data.split.as_deref(), suite.data.options.text("path")), (Some("0..4"), Some("x.npz")));
     assert_eq!((suite.defences[0].train.is_none(), suite.base.as_path()), (true, folder.path()));
     for (range, read) in [("all", "all"), ("5..", "5.."), ("..5", "0..5")] {
-        write("range.toml", text.replacen("\" 0 .. 4\"", &format!("{range:?}"), 1).as_bytes());
+        let elsewhere =
+            text.replacen("train = { source = \"npz\", path = \"x.npz\", split = \"4..9\" }", "train = { source = \"digits\" }", 1);
+        write("range.toml", elsewhere.replacen("\" 0 .. 4\"", &format!("{range:?}"), 1).as_bytes());
         assert_eq!(at("range.toml").expect(range).data.split.as_deref(), Some(read));
     }
     let count = |from: &str, to: &str, message: &str| {
@@ -376,6 +378,8 @@ fn files_that_a_suite_names_must_exist() {
     count("path = \"x.npz\"", "path = 3", "the whole number 3");
     count("\" 0 .. 4\"", "\"test\"", "the text \"test\"");
     count("\" 0 .. 4\"", "\"4..4\"", "the text \"4..4\"");
+    count("\"4..9\"", "\"2..9\"", "[data] and [data.train] share the examples 2..4 of the same npz");
+    count("\" 0 .. 4\"", "\"5..\"", "share the examples 5..9");
     count("\"w.safetensors\"", "\"v.safetensors\"", "weights` of the model of defence `undefended`: there is no file");
     count("train = { source = \"npz\", path = \"x.npz\", split = \"4..9\" }", "", "has no split \"train\"");
     write("latin.toml", b"title = 'a'\nseed = 1 # \xe9\n");

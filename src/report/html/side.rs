@@ -44,7 +44,7 @@ pub fn section(view: &View, plots: &str) -> String {
         }
     }
     html += &table(&lines, &columns);
-    let _ = writeln!(html, "<p class=\"remark\">{}</p>\n{plots}</div>", escape(&side::note(view)));
+    let _ = writeln!(html, "<p class=\"remark\">{}</p>\n{plots}</div>", escape(&side::note(view, true)));
     html
 }
 

@@ -30,8 +30,12 @@ fn table(view: &View, sheet: &Sheet) -> String {
         None => format!("under {under}, worst case of all attacks"),
     };
     let warning = view.incomplete().map_or(String::new(), |warning| format!(" \\textbf{{{}.}}", escape(&warning)));
-    let caption =
-        format!("{}: robust accuracy {at}; {}. {}{warning}", escape(&view.subtitle()), escape(&sheet.legend()), escape(&note(view)));
+    let caption = format!(
+        "{}: robust accuracy {at}; {}. {}{warning}",
+        escape(&view.subtitle()),
+        escape(&sheet.legend()),
+        escape(&note(view, sheet.is_grouped()))
+    );
     let columns: String = std::iter::once('l').chain(sheet.heads.iter().skip(1).map(|_| 'r')).collect();
     let head = |head: &Head| match head {
         Head::Text(text) => escape(text),

@@ -19,16 +19,17 @@ pub fn markdown(results: &Results, norm: Option<Norm>, epsilon: Option<f64>) -> 
     if let Some(warning) = view.incomplete() {
         text.push_str(&format!("\n**{}**\n", escape(&warning)));
     }
-    for sheet in sheets(&view, norm, epsilon)? {
+    let sheets = sheets(&view, norm, epsilon)?;
+    for sheet in &sheets {
         let at = sheet.epsilon.map_or(", worst case of all attacks".to_owned(), |epsilon| format!(", ε = {}", distance(epsilon)));
-        text.push_str(&format!("\n### {}{at}\n\n{}", norm_name(sheet.norm), table(&sheet)));
+        text.push_str(&format!("\n### {}{at}\n\n{}", norm_name(sheet.norm), table(sheet)));
         text.push_str(&format!("\nNumbers: {}.\n", escape(&sheet.legend())));
         let found = sheet.epsilon.map_or(String::new(), |epsilon| findings(&view, sheet.norm, epsilon));
         if !found.is_empty() {
             text.push_str(&format!("\n{}\n", escape(&found)));
         }
     }
-    let note = note(&view);
+    let note = note(&view, sheets.iter().any(Sheet::is_grouped));
     if !note.is_empty() {
         text.push_str(&format!("\n{}\n", escape(&note)));
     }

@@ -40,6 +40,8 @@ pub struct Sheet {
     pub heads: Vec<Head>,
     /// A row a recipe.
     pub rows: Vec<Vec<Entry>>,
+    /// By row: whether its numbers may be the best of a column: attacks know the defence, and its checks do not fail.
+    pub ranked: Vec<bool>,
 }
 
 /// A sheet a norm: with an epsilon every attack at it, otherwise the worst case at every epsilon above 0.
@@ -87,7 +89,7 @@ fn by_epsilon(view: &View, norm: Norm) -> Sheet {
         row.extend(costs(view, line));
         row
     };
-    Sheet { norm, epsilon: None, heads, rows: lines(view).iter().map(row).collect() }
+    Sheet { norm, epsilon: None, heads, rows: lines(view).iter().map(row).collect(), ranked: ranked(view) }
 }
 
 fn by_attack(view: &View, norm: Norm, epsilon: f64) -> Sheet {
@@ -110,7 +112,11 @@ fn by_attack(view: &View, norm: Norm, epsilon: f64) -> Sheet {
         row.extend(costs(view, line));
         row
     };
-    Sheet { norm, epsilon: Some(epsilon), heads, rows: lines(view).iter().map(row).collect() }
+    Sheet { norm, epsilon: Some(epsilon), heads, rows: lines(view).iter().map(row).collect(), ranked: ranked(view) }
+}
+
+fn ranked(view: &View) -> Vec<bool> {
+    lines(view).iter().map(|line| line.is_adaptive() && line.failed_checks(view) == 0).collect()
 }
 
 const COSTS: [&str; 3] = ["Training", "1,000 images", "Operations"];
@@ -154,14 +160,22 @@ impl Sheet {
             Some(Entry::Share(spread)) => Some(spread.mean),
             _ => None,
         };
-        let best = self.rows.iter().filter_map(mean).fold(0.0, f64::max);
-        (0..self.rows.len()).filter(|&at| best > 0.0 && mean(&self.rows[at]) == Some(best)).collect()
+        let ranked: Vec<usize> = (0..self.rows.len()).filter(|&at| self.ranked[at]).collect();
+        let best = ranked.iter().filter_map(|&at| mean(&self.rows[at])).fold(0.0, f64::max);
+        ranked.into_iter().filter(|&at| best > 0.0 && mean(&self.rows[at]) == Some(best)).collect()
+    }
+
+    /// Whether it says which defences differ.
+    pub fn is_grouped(&self) -> bool {
+        self.heads.iter().any(|head| matches!(head, Head::Text("Group")))
     }
 
     /// What the shares mean, for the caption: the same in Markdown and LaTeX, in words without special characters.
     pub fn legend(&self) -> String {
         let seeds = self.rows.iter().flatten().any(|entry| matches!(entry, Entry::Share(spread) if spread.seeds > 1));
         let over = if seeds { "; over several training seeds the mean and the standard deviation" } else { "" };
-        format!("shares of all examples in per cent with 95 percent intervals{over}; the best of a column is bold")
+        format!(
+            "shares of all examples in per cent with 95 percent intervals{over}; the best of a column is bold, of defences that attacks know and whose checks do not fail"
+        )
     }
 }

@@ -73,11 +73,11 @@ fn names(lines: &[&Line]) -> String {
     }
 }
 
-/// How groups are found and what a number over seeds is.
-pub fn note(view: &View) -> String {
+/// How groups are found, where they are shown, and what a number over seeds is.
+pub fn note(view: &View, grouped: bool) -> String {
     let lines = lines(view);
     let mut words = String::new();
-    if !view.results.groups.is_empty() {
+    if grouped && !view.results.groups.is_empty() {
         let pairs = lines.len() * (lines.len() - 1) / 2;
         words.push_str(&format!(
             "Groups: defences that share no letter differ, by McNemar's exact test on the worst-case verdicts of the same examples, with Holm's \

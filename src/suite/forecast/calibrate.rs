@@ -243,7 +243,8 @@ impl<'a> Survey<'a> {
             let mut done = 0;
             while done < CERTIFIED.min(data.len()) && (done == 0 || began.elapsed().as_secs_f64() < CERTIFYING) {
                 check_interrupt()?;
-                let last = (done + certifier.at_once().min(CERTIFIED)).min(data.len());
+                // One at first: on a large network it may take longer than all that is to be spent.
+                let last = (done + if done == 0 { 1 } else { certifier.at_once().min(CERTIFIED) }).min(data.len());
                 let images: Vec<Vec<f32>> = (done..last).map(|at| data.image(at)).collect();
                 let example = |(at, image)| Example { id: data.ids[at], image, label: data.labels[at] };
                 let examples: Vec<Example> = (done..last).zip(images.iter().map(Vec::as_slice)).map(example).collect();
