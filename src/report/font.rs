@@ -35,11 +35,19 @@ pub fn width(text: &str, em: f64, bold: bool) -> f64 {
     measured.map_or(0.0, |(width, _)| f64::from(width) * em / MEASURE_EM)
 }
 
+/// Where a line may be broken.
+const BREAKS: [char; 4] = [' ', '-', '_', '/'];
+
+/// Width of the widest piece of a text that cannot be broken but within a word.
+pub fn unbroken(text: &str, em: f64, bold: bool) -> f64 {
+    text.split_inclusive(BREAKS).map(|piece| width(piece.trim_end(), em, bold)).fold(0.0, f64::max)
+}
+
 /// Breaks text into lines of at most `limit` pixels, at spaces, hyphens and underscores where it can and within a word where it must.
 pub fn wrap(text: &str, em: f64, bold: bool, limit: f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for piece in text.split_inclusive([' ', '-', '_', '/']) {
+    for piece in text.split_inclusive(BREAKS) {
         if !line.is_empty() && width(&format!("{line}{}", piece.trim_end()), em, bold) > limit {
             lines.push(std::mem::take(&mut line));
         }

@@ -43,6 +43,21 @@ impl<'a> View<'a> {
         epsilons
     }
 
+    /// The epsilons under a norm that something is attacked at: those above 0, which the clean accuracy is; 0 only where there is no other.
+    pub fn radii(&self, norm: Norm) -> Vec<f64> {
+        let mut radii = self.epsilons(norm);
+        if radii.iter().any(|epsilon| *epsilon > 0.0) {
+            radii.retain(|epsilon| *epsilon > 0.0);
+        }
+        radii
+    }
+
+    /// The epsilon that summary and table open at: the middle radius, of two the smaller.
+    pub fn opening(&self, norm: Norm) -> Option<f64> {
+        let radii = self.radii(norm);
+        radii.get(radii.len().saturating_sub(1) / 2).copied()
+    }
+
     /// A series' cells, by epsilon.
     pub fn series(&self, defence: &str, attack: &str, norm: Norm) -> Vec<&'a Cell> {
         let of_series = |cell: &&Cell| cell.norm == norm && cell.defence == defence && cell.attack == attack;
