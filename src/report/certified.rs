@@ -1,12 +1,13 @@
 //! Certified and attacked accuracy of one defence as one band: certain below it, broken above it, open within.
 //!
-//! The curves join what was measured; the areas claim no more than was: between two epsilons what the larger certifies is certain, and
-//! what the smaller broke is broken. A certificate of another classifier than the one that was attacked has its curve and no area.
+//! Both are known at the measured radii alone and fall with the radius, so that curves and areas are steps that claim no more: between
+//! two epsilons what the larger certifies is certain, and what the smaller broke is broken. A certificate of another classifier than the
+//! one that was attacked has its curve and no area.
 
-use super::axes::{Swatch, WIDTH};
-use super::curves::{Curve, drawn, ends};
-use super::palette::{ALARM, Colour, INK, Style};
-use super::picture::{Picture, Point, Shape};
+use super::axes::{Frame, Swatch, WIDTH};
+use super::curves::{Curve, Join, drawn, ends, joined};
+use super::palette::{ALARM, Colour, FAINT, Marker, Style};
+use super::picture::{Picture, Shape, Type};
 use super::text;
 use super::view::View;
 use crate::threat::Norm;
@@ -15,6 +16,8 @@ use crate::threat::Norm;
 const CERTAIN: Colour = [0x00, 0x9e, 0x73];
 const CERTAIN_ALPHA: f64 = 0.22;
 const BROKEN_ALPHA: f64 = 0.13;
+const REMARK: &str = "Marks: measured radii. Between them only bounds are known, and steps are drawn: accuracy under attack is at most that of the \
+                      next smaller radius, certified accuracy at least that of the next larger. What lies between is open.";
 
 /// What certificates and attacks leave open on one defence under one norm; `None` where nothing was certified.
 pub fn certified(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
@@ -23,7 +26,10 @@ pub fn certified(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
         return None;
     }
     let worst = view.worst(defence, norm).into_iter().map(|worst| (worst.epsilon, worst.robust_accuracy, worst.ci95));
-    let mut curves = vec![Curve::new("worst case of all attacks".into(), Style { colour: INK, ..Style::worst() }, false, worst)];
+    let style = Style { marker: Some(Marker::Disc), width: 3.2, ..Style::worst() };
+    let broken = Curve::new("worst case of all attacks".into(), style, false, worst).join(Join::Earlier);
+    let attacked: Vec<(f64, f64)> = broken.points.iter().map(|(epsilon, share, _)| (*epsilon, *share)).collect();
+    let mut curves = vec![broken];
     let mut certain: Vec<(f64, f64)> = Vec::new();
     for (index, (_, entries)) in certificates.iter().enumerate() {
         for entry in entries.iter().filter(|entry| !entry.apart) {
@@ -34,49 +40,33 @@ pub fn certified(view: &View, defence: &str, norm: Norm) -> Option<Picture> {
         }
         let points = entries.iter().map(|point| (point.epsilon, point.certified_accuracy, point.ci95));
         let name = entries.first().map_or_else(String::new, |entry| entry.title());
-        curves.push(Curve::new(format!("certified by {name}"), Style::nth(index + 2, 2.6), false, points));
+        // Dashes would hide the upright parts of steps.
+        let style = Style { dash: &[], ..Style::nth(index + 2, 2.6) };
+        curves.push(Curve::new(format!("certified by {name}"), style, false, points).join(Join::Later));
     }
+    certain.sort_by(|a, b| a.0.total_cmp(&b.0));
     curves.retain(|curve| !curve.points.is_empty());
     let mut picture = Picture::new(format!("{defence}: certain and broken ({})", text::norm(norm)), WIDTH);
     picture.description = format!("Certified accuracy of {defence} below, accuracy under attack above, against epsilon. {}", ends(&curves));
-    let attacked = broken(&curves);
-    let under = |picture: &mut Picture, frame: &super::axes::Frame| {
+    let under = |picture: &mut Picture, frame: &Frame| {
         let mut entries = Vec::new();
-        let mut fill = |line: Vec<Point>, edge: f64, colour, alpha, name: &str| {
-            if line.len() > 1 {
-                let [from, to] = [frame.place(frame.x.0, edge), frame.place(frame.x.1, edge)];
-                picture.shapes.push(Shape::Area { points: line.into_iter().chain([to, from]).collect(), colour, alpha });
+        let mut fill = |steps: Vec<(f64, f64)>, edge: f64, colour, alpha, name: &str| {
+            if let [first, .., last] = steps[..] {
+                let ends = [(last.0, edge), (first.0, edge)];
+                let points = steps.into_iter().chain(ends).map(|(epsilon, share)| frame.place(epsilon, share)).collect();
+                picture.shapes.push(Shape::Area { points, colour, alpha });
                 entries.push((name.to_owned(), Swatch::Band(colour)));
             }
         };
-        fill(
-            steps(&certain, true).map(|(epsilon, share)| frame.place(epsilon, share)).collect(),
-            0.0,
-            CERTAIN,
-            CERTAIN_ALPHA,
-            "certain, whatever is tried",
-        );
-        fill(
-            steps(&attacked, false).map(|(epsilon, share)| frame.place(epsilon, share)).collect(),
-            1.0,
-            ALARM,
-            BROKEN_ALPHA,
-            "broken by an attack, or wrong without one",
-        );
+        fill(joined(&certain, Join::Later), 0.0, CERTAIN, CERTAIN_ALPHA, "certain, whatever is tried");
+        fill(joined(&attacked, Join::Earlier), 1.0, ALARM, BROKEN_ALPHA, "broken by an attack, or wrong without one");
         entries
     };
-    drawn(picture, view, norm, curves, view.clean(defence).map(|(accuracy, _)| accuracy), &under)
-}
-
-/// The worst case.
-fn broken(curves: &[Curve]) -> Vec<(f64, f64)> {
-    let points = curves.iter().filter(|curve| curve.style.marker.is_none()).flat_map(|curve| &curve.points);
-    points.map(|point| (point.0, point.1)).collect()
-}
-
-/// A curve as stairs: between two points the share of the later one, or of the earlier.
-fn steps(points: &[(f64, f64)], later: bool) -> impl Iterator<Item = (f64, f64)> {
-    let corner = move |pair: &[(f64, f64)]| if later { (pair[0].0, pair[1].1) } else { (pair[1].0, pair[0].1) };
-    let first = points.first().copied();
-    first.into_iter().chain(points.windows(2).flat_map(move |pair| [corner(pair), pair[1]]))
+    let stepped = curves.iter().any(|curve| curve.points.len() > 1);
+    let mut picture = drawn(picture, view, norm, curves, view.clean(defence).map(|(accuracy, _)| accuracy), &under)?;
+    if stepped {
+        let at = (16.0, picture.height + 10.0);
+        picture.height += picture.paragraph(at, REMARK, Type::plain(12.0).colour(FAINT), WIDTH - 32.0) + 8.0;
+    }
+    Some(picture)
 }

@@ -14,12 +14,24 @@ const BANDS: usize = 6;
 /// The most points beside each other that have room for a number.
 const LABELLED: usize = 12;
 
+/// How a curve goes on between two measured points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Straight from one to the other.
+    Straight,
+    /// As a step at the height of the later one: what holds at a radius holds within it.
+    Later,
+    /// As a step at the height of the earlier one: what broke at a radius is broken at every larger one.
+    Earlier,
+}
+
 /// Accuracies with their intervals, by epsilon.
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
     pub(super) name: String,
     pub(super) style: Style,
     pub(super) points: Vec<(f64, f64, [f64; 2])>,
+    join: Join,
     band: bool,
 }
 
@@ -28,12 +40,34 @@ impl Curve {
         let sound = |(epsilon, accuracy, [low, high]): &(f64, f64, [f64; 2])| {
             epsilon.is_finite() && accuracy.is_finite() && low.is_finite() && high.is_finite()
         };
-        Self { name, style, points: points.filter(sound).collect(), band }
+        Self { name, style, points: points.filter(sound).collect(), join: Join::Straight, band }
+    }
+
+    /// The same with other lines between its points.
+    pub(super) fn join(self, join: Join) -> Self {
+        Self { join, ..self }
+    }
+
+    /// Where the line goes.
+    pub(super) fn path(&self, frame: &Frame) -> Vec<Point> {
+        let points: Vec<(f64, f64)> = self.points.iter().map(|(epsilon, accuracy, _)| (*epsilon, *accuracy)).collect();
+        joined(&points, self.join).into_iter().map(|(epsilon, accuracy)| frame.place(epsilon, accuracy)).collect()
     }
 
     pub(super) fn places(&self, frame: &Frame) -> Vec<Point> {
         self.points.iter().map(|(epsilon, accuracy, _)| frame.place(*epsilon, *accuracy)).collect()
     }
+}
+
+/// The points of a curve with the corners of its steps.
+pub(super) fn joined(points: &[(f64, f64)], join: Join) -> Vec<(f64, f64)> {
+    let corner = |pair: &[(f64, f64)]| match join {
+        Join::Straight => None,
+        Join::Later => Some((pair[0].0, pair[1].1)),
+        Join::Earlier => Some((pair[1].0, pair[0].1)),
+    };
+    let rest = points.windows(2).flat_map(|pair| corner(pair).into_iter().chain([pair[1]]));
+    points.first().copied().into_iter().chain(rest).collect()
 }
 
 /// The attacks on one defence under one norm; `None` where nothing has been measured.
@@ -58,7 +92,7 @@ pub fn defences(view: &View, norm: Norm) -> Option<Picture> {
     let mut curves = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let worst = view.epsilons(norm).into_iter().filter_map(|epsilon| Some((epsilon, line.worst(view, norm, epsilon)?)));
-        let worst = worst.map(|(epsilon, spread)| (epsilon, spread.mean, spread.ci95));
+        let worst = worst.map(|(epsilon, spread)| (epsilon, spread.mean, side::reach(&spread)));
         let clean = line.clean(view).map_or(String::new(), |clean| format!(" (clean {})", text::percent(clean.mean)));
         curves.push(Curve::new(format!("{}{clean}", line.name), Style::nth(index, 3.0), bands, worst));
     }
@@ -125,7 +159,9 @@ pub(super) fn drawn(
     }
     match curves.iter().find(|curve| curve.band) {
         _ if single => {}
-        Some(_) if curves.iter().all(|curve| curve.band) => entries.push(("95 % confidence bands".into(), Swatch::Band(FAINT))),
+        Some(_) if curves.iter().all(|curve| curve.band) => {
+            entries.push((format!("bands: {}", side::reaches(&side::lines(view))), Swatch::Band(FAINT)));
+        }
         Some(curve) => entries.push(("95 % confidence band of the worst case".into(), Swatch::Band(curve.style.colour))),
         None => {}
     }
@@ -143,7 +179,7 @@ fn lines(picture: &mut Picture, frame: &Frame, curves: &[Curve]) {
     // The worst case lies over the lines of the attacks and under their marks, so that an attack that is the worst case shows both.
     let (worst, others): (Vec<&Curve>, Vec<&Curve>) = curves.iter().partition(|curve| curve.style.marker.is_none());
     for curve in others.iter().chain(&worst) {
-        picture.curve(&curve.places(frame), Style { marker: None, ..curve.style });
+        picture.curve(&curve.path(frame), Style { marker: None, ..curve.style });
     }
     for curve in &others {
         picture.curve(&curve.places(frame), Style { dash: &[], width: 0.0, ..curve.style });

@@ -22,6 +22,7 @@ promises! {
     the_best_is_in_the_first_group,
     the_spread_over_seeds_is_students_and_wilsons,
     the_pareto_front_is_what_none_beats,
+    what_is_cheaper_by_noise_alone_is_on_no_front,
     latex_and_markdown_show_names_as_they_stand,
     seeds_become_defences_of_their_own,
     mistakes_with_seeds_are_told,
@@ -135,10 +136,19 @@ fn the_spread_over_seeds_is_students_and_wilsons() {
 
 fn the_pareto_front_is_what_none_beats() {
     let points = [(0.9, 0.2), (0.8, 0.5), (0.7, 0.4), (0.6, 0.8), (0.8, 0.5), (0.6, 0.1)];
-    assert_eq!(front(&points), [0, 1, 4, 3], "equals stay together; the third and the last are beaten");
-    assert_eq!(front(&[(0.5, 0.5)]), [0]);
-    assert!(front(&[]).is_empty());
-    assert_eq!(front(&[(0.5, 0.5), (0.5, 0.6)]), [1], "as good in one and better in the other");
+    assert_eq!(front(&points, 0.0), [0, 1, 4, 3], "equals stay together; the third and the last are beaten");
+    assert_eq!(front(&[(0.5, 0.5)], 0.0), [0]);
+    assert!(front(&[], 0.0).is_empty());
+    assert_eq!(front(&[(0.5, 0.5), (0.5, 0.6)], 0.0), [1], "as good in one and better in the other");
+}
+
+fn what_is_cheaper_by_noise_alone_is_on_no_front() {
+    // Less is better: costs are negative.
+    let points = [(-1.00, 0.3), (-1.05, 0.5), (-0.50, 0.2), (-3.0, 0.6), (-3.1, 0.55)];
+    assert_eq!(front(&points, 0.1), [2, 1, 3], "the first is as dear as the second and keeps less");
+    assert_eq!(front(&points, 0.0), [2, 0, 1, 3]);
+    assert_eq!(front(&[(-1.0, 0.5), (-1.05, 0.5)], 0.1), [0, 1], "equals in both stay together");
+    assert_eq!(front(&[(-1.0, 0.5), (-1.2, 0.5)], 0.1), [0], "a real difference of cost counts");
 }
 
 fn latex_and_markdown_show_names_as_they_stand() {

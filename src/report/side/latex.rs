@@ -2,8 +2,8 @@
 
 use super::super::text::distance;
 use super::super::view::View;
-use super::note;
 use super::sheet::{Entry, Head, Sheet, sheets};
+use super::{note, reach};
 use crate::Result;
 use crate::evaluate::results::Results;
 use crate::evaluate::spread::Spread;
@@ -73,10 +73,10 @@ fn symbol(norm: Norm) -> &'static str {
 fn share(spread: &Spread, best: bool) -> String {
     let mean = format!("{:.1}", 100.0 * spread.mean);
     let mean = if best { format!("\\textbf{{{mean}}}") } else { mean };
-    if spread.seeds > 1 {
+    if spread.seeds > 2 {
         return format!("{mean} $\\pm$ {:.1}", 100.0 * spread.deviation);
     }
-    let [low, high] = spread.ci95;
+    let [low, high] = reach(spread);
     format!("{mean} ({:.1}--{:.1})", 100.0 * low, 100.0 * high)
 }
 

@@ -3,7 +3,7 @@
 use super::super::text::{distance, norm as norm_name};
 use super::super::view::View;
 use super::sheet::{Entry, Head, Sheet, sheets};
-use super::{findings, note};
+use super::{findings, note, reach};
 use crate::Result;
 use crate::evaluate::results::Results;
 use crate::evaluate::spread::Spread;
@@ -60,10 +60,10 @@ fn table(sheet: &Sheet) -> String {
 fn share(spread: &Spread, best: bool) -> String {
     let mark = if best { "**" } else { "" };
     let mean = format!("{mark}{:.1}{mark}", 100.0 * spread.mean);
-    if spread.seeds > 1 {
+    if spread.seeds > 2 {
         return format!("{mean} ± {:.1}", 100.0 * spread.deviation);
     }
-    let [low, high] = spread.ci95;
+    let [low, high] = reach(spread);
     format!("{mean} ({:.1}–{:.1})", 100.0 * low, 100.0 * high)
 }
 

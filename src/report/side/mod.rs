@@ -1,14 +1,16 @@
 //! Defences side by side: a line a recipe, its training seeds taken together. The page's table and plots and the exports read the same lines.
 
 pub mod csv;
+mod labels;
 pub mod latex;
 pub mod markdown;
 pub mod scatter;
+pub mod seconds;
 mod sheet;
 mod words;
 
 pub use sheet::operations;
-pub use words::{findings, note};
+pub use words::{findings, note, reaches};
 
 use super::text;
 use super::view::View;
@@ -124,9 +126,14 @@ impl<'a> Line<'a> {
         self.mean_seconds(view, |timing| timing.inference_seconds)
     }
 
-    fn mean_seconds(&self, view: &View, of: fn(&DefenceTiming) -> Option<f64>) -> Option<f64> {
+    /// Seconds by seed, where they are known of all.
+    pub fn seconds(&self, view: &View, of: fn(&DefenceTiming) -> Option<f64>) -> Option<Vec<f64>> {
         let timing = |name: &&str| view.results.timing.defences.iter().find(|timing| timing.defence == *name).and_then(of);
-        let seconds: Vec<f64> = self.weights.iter().map(timing).collect::<Option<_>>()?;
+        self.weights.iter().map(timing).collect()
+    }
+
+    fn mean_seconds(&self, view: &View, of: fn(&DefenceTiming) -> Option<f64>) -> Option<f64> {
+        let seconds = self.seconds(view, of)?;
         Some(seconds.iter().sum::<f64>() / seconds.len() as f64)
     }
 
@@ -164,11 +171,17 @@ fn finite(spread: Option<Spread>) -> Option<Spread> {
     spread.filter(|spread| spread.mean.is_finite())
 }
 
-/// The lines that no other beats in both of two shares (x, y), better being more, from the largest x to the smallest: the Pareto front.
-pub fn front(points: &[(f64, f64)]) -> Vec<usize> {
+/// What a number over seeds reaches over: of two seeds, whose interval says next to nothing, both; otherwise its 95 % interval.
+pub fn reach(spread: &Spread) -> [f64; 2] {
+    if spread.seeds == 2 { [spread.low, spread.high] } else { spread.ci95 }
+}
+
+/// The lines that no other beats in both of two numbers (x, y), better being more, from the largest x to the smallest: the Pareto front.
+/// Where x is measured with noise, values within `slack` of each other are equal.
+pub fn front(points: &[(f64, f64)], slack: f64) -> Vec<usize> {
     let beaten = |&at: &usize| {
         let (x, y) = points[at];
-        points.iter().any(|&(u, v)| u >= x && v >= y && (u > x || v > y))
+        points.iter().any(|&(u, v)| u >= x - slack && v >= y && (u > x + slack || v > y))
     };
     let mut front: Vec<usize> = (0..points.len()).filter(|at| !beaten(at)).collect();
     front.sort_by(|&a, &b| points[b].0.total_cmp(&points[a].0).then(points[b].1.total_cmp(&points[a].1)));

@@ -1,16 +1,19 @@
 //! Defences as points: clean against robust accuracy with the Pareto front, and what robustness costs.
+//!
+//! Seconds are noise within a factor that [`Slack`] says, and no defence is on a front for a smaller difference.
 
 use super::super::axes::{Frame, Swatch, WIDTH, accuracy_ticks, heading, legend};
-use super::super::font;
-use super::super::palette::{FAINT, INK, PAPER, Style};
-use super::super::picture::{Anchor, Picture, Point, Type};
+use super::super::palette::{FAINT, INK, Style};
+use super::super::picture::{Picture, Point, Type};
 use super::super::text;
 use super::super::view::View;
-use super::{Line, front, lines, span};
+use super::labels::label;
+use super::seconds::Slack;
+use super::{Line, front, lines, reach, reaches, span};
+use crate::evaluate::results::DefenceTiming;
 use crate::evaluate::spread::Spread;
 use crate::threat::Norm;
 
-const LABEL: f64 = 12.5;
 const FRONT: Style = Style { colour: INK, marker: None, dash: &[7.0, 4.0], width: 1.6 };
 
 /// A defence as a point: its value across, robust accuracy up, both with what they reach over.
@@ -30,11 +33,6 @@ impl Dot<'_> {
     }
 }
 
-/// What a whisker reaches over: the 95 % interval; of two seeds, whose interval says next to nothing, their range.
-fn reach(spread: &Spread) -> [f64; 2] {
-    if spread.seeds == 2 { [spread.low, spread.high] } else { spread.ci95 }
-}
-
 /// What lies across.
 struct Across {
     title: &'static str,
@@ -43,6 +41,10 @@ struct Across {
     ticks: Vec<(f64, String)>,
     /// 1 where more is better, -1 where less is.
     better: f64,
+    /// Values within it of each other are equal.
+    slack: f64,
+    /// How it was counted, where that needs words.
+    counted: String,
     say: fn(f64) -> String,
 }
 
@@ -50,7 +52,7 @@ struct Across {
 pub fn pareto(view: &View, norm: Norm, epsilon: f64) -> Option<Picture> {
     let dot = |line: &Line| line.clean(view).map(|clean| (clean.mean, reach(&clean)));
     let dots = dots(view, norm, epsilon, dot);
-    let lowest = dots.iter().map(|dot| dot.x).fold(1.0, f64::min);
+    let lowest = dots.iter().map(|dot| dot.x.min(dot.across[0])).fold(1.0, f64::min);
     let step = if lowest > 0.9 {
         0.02
     } else if lowest > 0.75 {
@@ -62,24 +64,42 @@ pub fn pareto(view: &View, norm: Norm, epsilon: f64) -> Option<Picture> {
     let steps = ((1.0 - low) / step).round() as usize;
     let ticks = (0..=steps).map(|tick| low + tick as f64 * step).map(|share| (share, format!("{:.0}", 100.0 * share))).collect();
     let title = "Clean against robust accuracy";
-    let across = Across { title, label: "clean accuracy (%)", range: (low, 1.0), ticks, better: 1.0, say: text::percent };
+    let label = "clean accuracy (%)";
+    let across = Across { title, label, range: (low, 1.0), ticks, better: 1.0, slack: 0.0, counted: String::new(), say: text::percent };
     draw(view, norm, epsilon, &dots, &across)
 }
 
 /// Seconds of training against robust accuracy.
 pub fn training_cost(view: &View, norm: Norm, epsilon: f64) -> Option<Picture> {
-    let dots = dots(view, norm, epsilon, |line| {
-        line.training_seconds(view).filter(|&seconds| seconds > 0.0).map(|seconds| (seconds.log10(), [seconds.log10(); 2]))
-    });
-    draw(view, norm, epsilon, &dots, &seconds(&dots, "What training costs", "seconds of training (logarithmic)"))
+    let title = "What training costs";
+    cost(view, norm, epsilon, |timing| timing.training_seconds, title, "seconds of training (logarithmic)", "")
 }
 
 /// Seconds of deciding on 1,000 images against robust accuracy.
 pub fn inference_cost(view: &View, norm: Norm, epsilon: f64) -> Option<Picture> {
+    let (title, label) = ("What deciding costs", "seconds for 1,000 images (logarithmic)");
+    let exact = " They count all that a defence does; the operations of its networks alone, which are exact, stand in the report's table.";
+    cost(view, norm, epsilon, |timing| timing.inference_seconds, title, label, exact)
+}
+
+/// What takes some seconds of the clock, against robust accuracy.
+fn cost(
+    view: &View,
+    norm: Norm,
+    epsilon: f64,
+    of: fn(&DefenceTiming) -> Option<f64>,
+    title: &'static str,
+    label: &'static str,
+    more: &str,
+) -> Option<Picture> {
+    let slack = Slack::of(view, &lines(view), of);
+    let half = slack.factor.log10() / 2.0;
     let dots = dots(view, norm, epsilon, |line| {
-        line.inference_seconds(view).filter(|&seconds| seconds > 0.0).map(|seconds| (seconds.log10(), [seconds.log10(); 2]))
+        let log = line.mean_seconds(view, of).filter(|&seconds| seconds > 0.0)?.log10();
+        Some((log, [log - half, log + half]))
     });
-    draw(view, norm, epsilon, &dots, &seconds(&dots, "What deciding costs", "seconds for 1,000 images (logarithmic)"))
+    let counted = format!("{}{more} ", slack.words());
+    draw(view, norm, epsilon, &dots, &Across { slack: 2.0 * half, counted, ..seconds(&dots, title, label) })
 }
 
 fn dots<'a>(view: &View<'a>, norm: Norm, epsilon: f64, across: impl Fn(&Line<'a>) -> Option<(f64, [f64; 2])>) -> Vec<Dot<'a>> {
@@ -94,9 +114,10 @@ fn dots<'a>(view: &View<'a>, norm: Norm, epsilon: f64, across: impl Fn(&Line<'a>
 
 /// A logarithmic axis of seconds around the points.
 fn seconds(dots: &[Dot], title: &'static str, label: &'static str) -> Across {
-    let low = dots.iter().map(|dot| dot.x).fold(f64::INFINITY, f64::min);
-    let high = dots.iter().map(|dot| dot.x).fold(f64::NEG_INFINITY, f64::max);
-    let margin = ((high - low) * 0.08).max(0.15);
+    let low = dots.iter().map(|dot| dot.across[0]).fold(f64::INFINITY, f64::min);
+    let high = dots.iter().map(|dot| dot.across[1]).fold(f64::NEG_INFINITY, f64::max);
+    // Ten times at least from end to end: what is a few per cent must not look like more.
+    let margin = ((high - low) * 0.08).max((1.0 - (high - low)) / 2.0);
     let range = (low - margin, high + margin);
     let digits: &[f64] = if high - low > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let mut ticks = Vec::new();
@@ -106,7 +127,7 @@ fn seconds(dots: &[Dot], title: &'static str, label: &'static str) -> Across {
             ticks.extend(here.map(|value| (value.log10(), text::distance(value))));
         }
     }
-    Across { title, label, range, ticks, better: -1.0, say: |log| span(10f64.powf(log)) }
+    Across { title, label, range, ticks, better: -1.0, slack: 0.0, counted: String::new(), say: |log| span(10f64.powf(log)) }
 }
 
 fn draw(view: &View, norm: Norm, epsilon: f64, dots: &[Dot], across: &Across) -> Option<Picture> {
@@ -126,7 +147,7 @@ fn draw(view: &View, norm: Norm, epsilon: f64, dots: &[Dot], across: &Across) ->
         picture.line(vec![(x, upper), (x, lower)], WHISKER, 1.4);
         picture.line(vec![(left, y), (right, y)], WHISKER, 1.4);
     }
-    let best = front(&dots.iter().map(|dot| (across.better * dot.x, dot.robust.mean)).collect::<Vec<_>>());
+    let best = front(&dots.iter().map(|dot| (across.better * dot.x, dot.robust.mean)).collect::<Vec<_>>(), across.slack);
     let places: Vec<Point> = dots.iter().map(|dot| frame.place(dot.x, dot.robust.mean)).collect();
     let joined = stairs(&best.iter().map(|&at| places[at]).collect::<Vec<_>>());
     picture.curve(&joined, FRONT);
@@ -134,12 +155,18 @@ fn draw(view: &View, norm: Norm, epsilon: f64, dots: &[Dot], across: &Across) ->
     for (at, &place) in places.iter().enumerate() {
         picture.curve(&[place], style(at));
     }
-    label(&mut picture, &frame, dots, &places, &best, &joined);
+    let names: Vec<&str> = dots.iter().map(|dot| dot.name).collect();
+    let numbered = label(&mut picture, &frame, &names, &places, &best, &joined);
+    let name = |at: usize| if numbered { format!("{} {}", at + 1, dots[at].words()) } else { dots[at].words() };
     let mut entries: Vec<(String, Swatch)> = vec![("Pareto front".to_owned(), Swatch::Line(FRONT))];
-    entries.extend(dots.iter().enumerate().map(|(at, dot)| (dot.words(), Swatch::Line(style(at)))));
+    entries.extend((0..dots.len()).map(|at| (name(at), Swatch::Line(style(at)))));
     picture.height = legend(&mut picture, top + frame.size.1 + 64.0, &entries) + 4.0;
-    let remark = "Whiskers: 95 % intervals; of two seeds their range. The front joins the defences that none other beats in both numbers; chance may have put one there.";
-    picture.height += picture.paragraph((16.0, picture.height + 10.0), remark, Type::plain(12.0).colour(FAINT), WIDTH - 32.0) + 8.0;
+    let whiskers = reaches(&lines(view));
+    let remark = format!(
+        "Whiskers of accuracy: {whiskers}. {}The front joins the defences that none other beats in both numbers; chance may have put one there.",
+        across.counted
+    );
+    picture.height += picture.paragraph((16.0, picture.height + 10.0), &remark, Type::plain(12.0).colour(FAINT), WIDTH - 32.0) + 8.0;
     let on_front: Vec<&str> = best.iter().map(|&at| dots[at].name).collect();
     picture.description = format!("On the Pareto front: {}. ", on_front.join(", "));
     for dot in dots {
@@ -160,41 +187,4 @@ fn stairs(points: &[Point]) -> Vec<Point> {
         path.push((x, y));
     }
     path
-}
-
-/// Names beside their points, where there is room for them; those of the front first. The legend has them all.
-fn label(picture: &mut Picture, frame: &Frame, dots: &[Dot], places: &[Point], best: &[usize], joined: &[Point]) {
-    let mut taken: Vec<[f64; 4]> = places.iter().map(|(x, y)| [x - 7.0, y - 7.0, x + 7.0, y + 7.0]).collect();
-    // The front's steps are level or upright, so that each is a box.
-    taken.extend(joined.windows(2).map(|ends| {
-        let [(a, b), (c, d)] = [ends[0], ends[1]];
-        [a.min(c) - 1.0, b.min(d) - 1.0, a.max(c) + 1.0, b.max(d) + 1.0]
-    }));
-    let others = (0..dots.len()).filter(|at| !best.contains(at));
-    for at in best.iter().copied().chain(others.collect::<Vec<_>>()) {
-        let (x, y) = places[at];
-        let wide = font::width(dots[at].name, LABEL, false);
-        let corners = [
-            (x + 10.0, y + LABEL * 0.36),
-            (x - 10.0 - wide, y + LABEL * 0.36),
-            (x - wide / 2.0, y - 11.0),
-            (x - wide / 2.0, y + 11.0 + LABEL * 0.75),
-            (x + 8.0, y - 8.0),
-            (x + 8.0, y + 8.0 + LABEL * 0.75),
-            (x - 8.0 - wide, y - 8.0),
-            (x - 8.0 - wide, y + 8.0 + LABEL * 0.75),
-        ];
-        let boxed = |(left, base): Point| [left - 2.0, base - LABEL * 0.8, left + wide + 2.0, base + LABEL * 0.25];
-        let free = |corner: &&Point| {
-            let [left, top, right, bottom] = boxed(**corner);
-            let within = left >= frame.corner.0 && right <= frame.corner.0 + frame.size.0 && top >= frame.corner.1;
-            let within = within && bottom <= frame.corner.1 + frame.size.1;
-            within && taken.iter().all(|[l, t, r, b]| right <= *l || left >= *r || bottom <= *t || top >= *b)
-        };
-        let Some(&corner) = corners.iter().find(free) else { continue };
-        let [left, top, right, bottom] = boxed(corner);
-        picture.rectangle((left, top), right - left, bottom - top, PAPER, 0.75);
-        picture.text(corner, dots[at].name, Type::plain(LABEL).anchor(Anchor::Start));
-        taken.push(boxed(corner));
-    }
 }

@@ -76,10 +76,7 @@ pub fn sheets(view: &View, norm: Option<Norm>, epsilon: Option<f64>) -> Result<V
 }
 
 fn by_epsilon(view: &View, norm: Norm) -> Sheet {
-    let mut epsilons = view.epsilons(norm);
-    if epsilons.iter().any(|&epsilon| epsilon > 0.0) {
-        epsilons.retain(|&epsilon| epsilon > 0.0);
-    }
+    let epsilons = view.radii(norm);
     let mut heads = vec![Head::Text("Defence"), Head::Text("Clean")];
     heads.extend(epsilons.iter().map(|&epsilon| Head::Epsilon(epsilon)));
     heads.extend(COSTS.map(Head::Text));
@@ -172,10 +169,12 @@ impl Sheet {
 
     /// What the shares mean, for the caption: the same in Markdown and LaTeX, in words without special characters.
     pub fn legend(&self) -> String {
-        let seeds = self.rows.iter().flatten().any(|entry| matches!(entry, Entry::Share(spread) if spread.seeds > 1));
-        let over = if seeds { "; over several training seeds the mean and the standard deviation" } else { "" };
+        let some =
+            |seeds: fn(usize) -> bool| self.rows.iter().flatten().any(|entry| matches!(entry, Entry::Share(spread) if seeds(spread.seeds)));
+        let two = if some(|seeds| seeds == 2) { "; over two training seeds the mean and both" } else { "" };
+        let more = if some(|seeds| seeds > 2) { "; over three training seeds or more the mean and the standard deviation" } else { "" };
         format!(
-            "shares of all examples in per cent with 95 percent intervals{over}; the best of a column is bold, of defences that attacks know and whose checks do not fail"
+            "shares of all examples in per cent with 95 percent intervals{two}{more}; the best of a column is bold, of defences that attacks know and whose checks do not fail"
         )
     }
 }

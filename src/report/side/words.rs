@@ -2,7 +2,7 @@
 
 use super::super::text::{distance, interval, norm as norm_name, percent};
 use super::super::view::View;
-use super::{Line, lines};
+use super::{Line, lines, reach};
 use crate::evaluate::differences::LEVEL;
 use crate::evaluate::spread::SEEDS_NEEDED;
 use crate::threat::Norm;
@@ -19,13 +19,18 @@ pub fn findings(view: &View, norm: Norm, epsilon: f64) -> String {
     let alike = |a: &Line, b: &Line| letters(a).chars().any(|letter| letters(b).contains(letter));
     let (near, beaten): (Vec<&Line>, Vec<&Line>) = others.iter().map(|(line, _)| *line).partition(|line| alike(best, line));
     let of_seeds = if kept.seeds > 1 { format!(" on average over {} training seeds", kept.seeds) } else { String::new() };
+    let [low, high] = reach(kept);
+    let told = if kept.seeds == 2 {
+        format!("{} and {}", percent(low), percent(high))
+    } else {
+        format!("95 % interval {}", interval([low, high]))
+    };
     let mut words = format!(
-        "Under {} at epsilon {} {} keeps most in the worst case: {}{of_seeds} (95 % interval {}).",
+        "Under {} at epsilon {} {} keeps most in the worst case: {}{of_seeds} ({told}).",
         norm_name(norm),
         distance(epsilon),
         best.name,
-        percent(kept.mean),
-        interval(kept.ci95)
+        percent(kept.mean)
     );
     let refused = best.failed_checks(view);
     if refused > 0 {
@@ -73,6 +78,21 @@ fn names(lines: &[&Line]) -> String {
     }
 }
 
+/// What numbers of these lines reach over in plots, as [`super::reach`] has it, for as many seeds as there are.
+pub fn reaches(lines: &[Line]) -> String {
+    let some = |seeds: fn(usize) -> bool| lines.iter().any(|line| seeds(line.weights.len()));
+    if !some(|seeds| seeds > 1) {
+        return "95 % intervals over the examples".to_owned();
+    }
+    let kinds = [
+        (some(|seeds| seeds == 1), "of one seed the 95 % interval over the examples"),
+        (some(|seeds| seeds == 2), "of two seeds from the smaller to the larger"),
+        (some(|seeds| seeds > 2), "of three seeds or more the 95 % interval of their mean over examples and seeds"),
+    ];
+    let kinds: Vec<&str> = kinds.into_iter().filter(|(some, _)| *some).map(|(_, words)| words).collect();
+    kinds.join("; ")
+}
+
 /// How groups are found, where they are shown, and what a number over seeds is.
 pub fn note(view: &View, grouped: bool) -> String {
     let lines = lines(view);
@@ -87,8 +107,9 @@ pub fn note(view: &View, grouped: bool) -> String {
     }
     if lines.iter().any(|line| line.weights.len() > 1) {
         words.push_str(
-            " A defence that was trained with several seeds shows their mean, its 95 % interval over examples and seeds, the smallest and \
-             largest seed and the standard deviation; it differs from another only where all of its weights do, in the same direction.",
+            " A defence that was trained with several seeds shows their mean and the smallest and largest seed, and with three seeds or more \
+             the mean's 95 % interval over examples and seeds and the seeds' standard deviation; it differs from another only where all of \
+             its weights do, in the same direction.",
         );
     }
     if lines.iter().any(|line| !line.is_adaptive()) {
