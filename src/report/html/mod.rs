@@ -1,5 +1,6 @@
 //! `report.html`: one file without any outside resource, for screens of every size and for print.
 
+mod checks;
 mod side;
 mod tables;
 mod words;
@@ -32,8 +33,8 @@ pub fn page(inputs: &Inputs, view: &View, exhibits: &[Exhibit], plots: &[Plot], 
         ("certified", "What is certain, and what was broken", grid(&figures(Section::Certified)) + &tables::certified(view)),
         ("heatmaps", "Attacks by defences", grid(&figures(Section::Heatmap))),
         ("gallery", "Gallery", gallery(exhibits)?),
-        ("failed", "Failed rows", tables::failed(view)),
-        ("checks", "Checks of the evaluation", tables::checks(view)),
+        ("failed", "Failed rows", checks::failed(view)),
+        ("checks", "Checks of the evaluation", checks::checks(view)),
         ("worst-case", "Worst case", tables::worst_case(view)),
         ("cells", "All cells", tables::cells(view)),
         ("cost", "Cost", figures(Section::Cost)),

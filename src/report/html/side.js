@@ -10,15 +10,16 @@ document.querySelectorAll(".side").forEach((side) => {
     const cell = filters.insertCell();
     Object.assign(cell.dataset, head.dataset);
     const input = document.createElement("input");
-    const numbers = [...table.tBodies[0].rows].some((row) => row.cells[head.cellIndex].classList.contains("n") && row.cells[head.cellIndex].dataset.key !== "");
-    input.placeholder = numbers ? "≥, ≤, 20..80" : "text";
-    input.setAttribute("aria-label", "keep rows by " + head.textContent.replace("↕", "").trim());
+    const unit = head.dataset.unit;
+    input.placeholder = { "": "text", "%": "≥ 50, 20..80", "s": "≤ 3 (s)" }[unit] || "≤ 5000";
+    input.title = unit ? "in " + unit + ": ≥ 50, < 3, 20..80 or a least number" : "part of the text";
+    input.setAttribute("aria-label", "keep rows by " + head.textContent.trim() + (unit ? ", in " + unit : ""));
     input.addEventListener("input", rows);
     cell.append(input);
   });
   // "≥ 50", "<= 3", "20..80" or a bare number, which is a least one; null for text.
   function range(text) {
-    const number = "(-?\\d+(?:\\.\\d+)?)\\s*%?";
+    const number = "(-?\\d+(?:\\.\\d+)?)\\s*(?:%|s|bytes)?";
     const between = text.match(new RegExp("^" + number + "\\s*(?:\\.\\.|–|to)\\s*" + number + "$"));
     if (between) return (value) => value >= Number(between[1]) && value <= Number(between[2]);
     const bound = text.match(new RegExp("^(>=|<=|≥|≤|>|<|=)?\\s*" + number + "$"));
@@ -51,12 +52,13 @@ document.querySelectorAll(".side").forEach((side) => {
     const chosen = new Set(["defence", ...[...form.elements.column].filter((box) => box.checked).map((box) => box.value)]);
     const here = (element) => !element.dataset.norm || (element.dataset.norm === norm.value && element.dataset.epsilon === epsilon.value);
     side.querySelectorAll("[data-column]").forEach((cell) => { cell.hidden = !(here(cell) && chosen.has(cell.dataset.column)); });
+    side.querySelector(".here").textContent = norm.selectedOptions[0].text + ", ε " + epsilon.selectedOptions[0].text + ". ";
     side.querySelectorAll("p[data-norm], figure[data-norm]").forEach((element) => { element.hidden = !here(element); });
     rows();
   }
   function epsilons() {
     epsilon.replaceChildren(...all.filter((option) => option.dataset.norm === norm.value));
-    epsilon.selectedIndex = Math.floor((epsilon.options.length - 1) / 2);
+    epsilon.selectedIndex = Math.max(0, [...epsilon.options].findIndex((option) => "opens" in option.dataset));
     columns();
   }
   form.addEventListener("submit", (event) => event.preventDefault());

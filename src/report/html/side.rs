@@ -25,6 +25,8 @@ struct Column<'a> {
     kind: &'a str,
     at: At,
     head: String,
+    /// What the numbers that it is sorted and filtered by are counted in; empty for words.
+    unit: &'static str,
     of: Entries<'a>,
 }
 
@@ -36,7 +38,7 @@ pub fn section(view: &View, plots: &str) -> String {
     }
     let lines = side::lines(view);
     let columns = columns(view, &points);
-    let mut html = format!("<div class=\"side\">\n{}", controls(&points, &columns, lines.iter().any(|line| line.weights.len() > 1)));
+    let mut html = format!("<div class=\"side\">\n{}", controls(view, &points, &columns, lines.iter().any(|line| line.weights.len() > 1)));
     for &point in &points {
         let found = side::findings(view, point.0, point.1);
         if !found.is_empty() {
@@ -48,27 +50,22 @@ pub fn section(view: &View, plots: &str) -> String {
     html
 }
 
-/// Every norm with every epsilon; 0, which the clean accuracy is, only where there is no other.
+/// Every norm with every epsilon that something is attacked at.
 fn points(view: &View) -> Vec<(Norm, f64)> {
-    let mut points = Vec::new();
-    for &norm in &view.norms {
-        let epsilons = view.epsilons(norm);
-        let some = epsilons.iter().any(|&epsilon| epsilon > 0.0);
-        points.extend(epsilons.into_iter().filter(|&epsilon| epsilon > 0.0 || !some).map(|epsilon| (norm, epsilon)));
-    }
-    points
+    view.norms.iter().flat_map(|&norm| view.radii(norm).into_iter().map(move |epsilon| (norm, epsilon))).collect()
 }
 
-fn controls(points: &[(Norm, f64)], columns: &[Column], seeds: bool) -> String {
-    let mut html = String::from("<form class=\"controls\" hidden>\n<label>norm <select name=\"norm\">");
+fn controls(view: &View, points: &[(Norm, f64)], columns: &[Column], seeds: bool) -> String {
+    let mut html = String::from("<form class=\"controls\" hidden>\n<label class=\"point\">norm <select name=\"norm\">");
     let mut norms: Vec<Norm> = points.iter().map(|(norm, _)| *norm).collect();
     norms.dedup();
     for norm in norms {
         let _ = write!(html, "<option value=\"{}\">{}</option>", norm.name(), text::norm(norm));
     }
-    html.push_str("</select></label>\n<label>epsilon <select name=\"epsilon\">");
-    for (norm, epsilon) in points {
-        let _ = write!(html, "<option value=\"{epsilon}\" data-norm=\"{}\">{}</option>", norm.name(), text::distance(*epsilon));
+    html.push_str("</select></label>\n<label class=\"point\">epsilon <select name=\"epsilon\">");
+    for &(norm, epsilon) in points {
+        let opens = if view.opening(norm) == Some(epsilon) { " data-opens" } else { "" };
+        let _ = write!(html, "<option value=\"{epsilon}\" data-norm=\"{}\"{opens}>{}</option>", norm.name(), text::distance(epsilon));
     }
     html.push_str("</select></label>\n<label>find <input type=\"search\" name=\"find\" placeholder=\"name, training …\"></label>\n");
     if seeds {
@@ -88,48 +85,58 @@ fn controls(points: &[(Norm, f64)], columns: &[Column], seeds: bool) -> String {
 
 fn columns<'a>(view: &'a View, points: &[(Norm, f64)]) -> Vec<Column<'a>> {
     let mut columns: Vec<Column> = Vec::new();
-    let mut add = |kind: &'a str, at: At, head: String, of: Entries<'a>| {
-        columns.push(Column { kind, at, head, of });
+    let mut add = |kind: &'a str, at: At, head: String, unit: &'static str, of: Entries<'a>| {
+        columns.push(Column { kind, at, head, unit, of });
     };
-    add("defence", None, "defence".into(), Box::new(move |line| name(view, line)));
-    add("training", None, "training".into(), Box::new(training));
-    add("clean", None, "clean".into(), Box::new(move |line| share(line.clean(view))));
+    add("defence", None, "defence".into(), "", Box::new(move |line| name(view, line)));
+    add("training", None, "training".into(), "", Box::new(training));
+    add("clean", None, "clean".into(), "%", Box::new(move |line| share(line.clean(view))));
     for &(norm, epsilon) in points {
         let here = Some((norm, epsilon));
         let under = format!("<br><small>{} ε {}</small>", text::norm(norm), text::distance(epsilon));
         for attack in view.attacks(norm) {
             let head = format!("{}{under}", escape(attack));
-            add(attack, here, head, Box::new(move |line| share(line.under(view, attack, norm, epsilon))));
+            add(attack, here, head, "%", Box::new(move |line| share(line.under(view, attack, norm, epsilon))));
         }
-        add("worst case", here, format!("worst case{under}"), Box::new(move |line| share(line.worst(view, norm, epsilon))));
+        add("worst case", here, format!("worst case{under}"), "%", Box::new(move |line| share(line.worst(view, norm, epsilon))));
         if side::is_certified(view, norm, epsilon) {
-            add("certified", here, format!("certified{under}"), Box::new(move |line| share(line.certified(view, norm, epsilon))));
+            add("certified", here, format!("certified{under}"), "%", Box::new(move |line| share(line.certified(view, norm, epsilon))));
         }
         if view.results.groups.iter().any(|group| group.norm == norm && group.epsilon == epsilon) {
             let letters = |group: &Group| (format!("<b>{}</b>", escape(&group.letters)), escape(&group.letters));
             let group = move |line: &Line| line.group(view, norm, epsilon).map_or_else(missing, letters);
-            add("group", here, format!("group{under}"), Box::new(group));
+            add("group", here, format!("group{under}"), "", Box::new(group));
         }
     }
     let seconds = |seconds: Option<f64>| seconds.map_or_else(missing, |seconds| (side::span(seconds), seconds.to_string()));
-    add("training time", None, "training time".into(), Box::new(move |line| seconds(line.training_seconds(view))));
-    add("1,000 images", None, "1,000 images".into(), Box::new(move |line| seconds(line.inference_seconds(view))));
+    add("training time", None, "training time".into(), "s", Box::new(move |line| seconds(line.training_seconds(view))));
+    add("1,000 images", None, "1,000 images".into(), "s", Box::new(move |line| seconds(line.inference_seconds(view))));
     let whole = |number: Option<u64>, shown: fn(u64) -> String| number.map_or_else(missing, |number| (shown(number), number.to_string()));
-    add("operations", None, "operations<br><small>an image</small>".into(), Box::new(move |line| whole(line.flops(), side::operations)));
-    add("memory", None, "memory".into(), Box::new(move |line| whole(line.memory(), crate::device::format_size)));
+    let head = "operations<br><small>an image</small>";
+    add("operations", None, head.into(), "operations", Box::new(move |line| whole(line.flops(), side::operations)));
+    add("memory", None, "memory".into(), "bytes", Box::new(move |line| whole(line.memory(), crate::device::format_size)));
     let parameters =
         |line: &Line| line.infos.first().map_or_else(missing, |info| (count(info.parameters as u64), info.parameters.to_string()));
-    add("parameters", None, "parameters".into(), Box::new(parameters));
+    add("parameters", None, "parameters".into(), "parameters", Box::new(parameters));
     columns
 }
 
 fn table(lines: &[Line], columns: &[Column]) -> String {
-    let mut html = String::from(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Defences side by side\"><table class=\"sortable\">\
-         <caption>Shares of all examples; below each its 95 % interval, and over several seeds the smallest, the largest and the standard deviation</caption>\n<thead><tr>",
+    let some = |seeds: fn(usize) -> bool| lines.iter().any(|line| seeds(line.weights.len()));
+    let two = if some(|seeds| seeds == 2) { "; of two seeds both instead" } else { "" };
+    let more = if some(|seeds| seeds > 2) {
+        "; of three seeds or more that of their mean, over examples and seeds, and the smallest, the largest and the standard deviation (sd)"
+    } else {
+        ""
+    };
+    let mut html = format!(
+        "<p class=\"remark\"><b class=\"here\"></b>Shares of all examples; below each its 95 % interval{two}{more}.</p>\n\
+         <div class=\"scroll table\" tabindex=\"0\" role=\"region\" aria-label=\"Defences side by side\"><table class=\"sortable quiet\">\
+         <caption>Defences side by side</caption>\n<thead><tr>"
     );
     for column in columns {
-        let _ = write!(html, "<th scope=\"col\"{} data-column=\"{}\">{}</th>", at(column.at), escape(column.kind), column.head);
+        let (at, kind) = (at(column.at), escape(column.kind));
+        let _ = write!(html, "<th scope=\"col\"{at} data-column=\"{kind}\" data-unit=\"{}\">{}</th>", column.unit, column.head);
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for line in lines {
@@ -174,11 +181,13 @@ fn training(line: &Line) -> (String, String) {
 
 fn share(share: Option<Spread>) -> (String, String) {
     let Some(spread) = share else { return missing() };
-    let mut shown = format!("<b>{}</b><br><small>{}</small>", percent(spread.mean), interval(spread.ci95));
-    if spread.seeds > 1 {
-        let (low, high, deviation) = (100.0 * spread.low, 100.0 * spread.high, 100.0 * spread.deviation);
-        let _ = write!(shown, "<br><small>{low:.1} to {high:.1}, sd {deviation:.1}</small>");
-    }
+    let (low, high, deviation) = (100.0 * spread.low, 100.0 * spread.high, 100.0 * spread.deviation);
+    let mut shown = format!("<b>{}</b><br><small>", percent(spread.mean));
+    let _ = match spread.seeds {
+        1 => write!(shown, "{}</small>", interval(spread.ci95)),
+        2 => write!(shown, "{low:.1} and {high:.1}</small>"),
+        _ => write!(shown, "{}</small><br><small>{low:.1} to {high:.1}, sd {deviation:.1}</small>", interval(spread.ci95)),
+    };
     (shown, (100.0 * spread.mean).to_string())
 }
 

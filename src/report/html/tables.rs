@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use super::super::cost::passes;
 use super::super::text::{self, count, escape, interval, percent};
 use super::super::view::View;
-use crate::evaluate::checks::{Addition, CHECKS, CheckRow};
 use crate::evaluate::results::{ApparentGain, Cell, Certified};
 use crate::suite::certify::Refused;
 
 /// A table's entry: HTML and the key to sort by.
-struct Entry(String, String);
+pub(super) struct Entry(pub(super) String, pub(super) String);
 
-fn words(text: &str) -> Entry {
+/// Text that is sorted as it stands.
+pub(super) fn words(text: &str) -> Entry {
     Entry(escape(text), escape(text))
 }
 
@@ -21,14 +21,15 @@ fn missing() -> Entry {
     Entry("–".to_owned(), String::new())
 }
 
-fn number(shown: String, value: f64) -> Entry {
+/// A number and how it is shown.
+pub(super) fn number(shown: String, value: f64) -> Entry {
     Entry(shown, if value.is_finite() { value.to_string() } else { String::new() })
 }
 
 /// A table; the first column names the rows. `rows` come with a class.
-fn table(caption: &str, heads: &[&str], rows: &[(&str, Vec<Entry>)]) -> String {
+pub(super) fn table(caption: &str, heads: &[&str], rows: &[(&str, Vec<Entry>)]) -> String {
     let mut html = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"sortable quiet\"><caption>{caption}</caption>\n<thead><tr>"
+        "<div class=\"scroll table\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table class=\"sortable quiet\"><caption>{caption}</caption>\n<thead><tr>"
     );
     for head in heads {
         let _ = write!(html, "<th scope=\"col\">{head}</th>");
@@ -79,6 +80,7 @@ pub fn headline(view: &View) -> String {
 
 /// Defences before attacks that do not know them, beside the same before attacks that do.
 pub fn apparent(view: &View) -> String {
+    let tenths = |gain: &&ApparentGain| (1000.0 * gain.gain).round() != 0.0;
     let row = |gain: &ApparentGain| {
         let accuracies = [gain.unknown_accuracy, gain.robust_accuracy].map(|share| number(percent(share), share));
         let [unknown, known] = accuracies;
@@ -86,9 +88,17 @@ pub fn apparent(view: &View) -> String {
         let place = number(text::distance(gain.epsilon), gain.epsilon);
         ("", vec![words(&gain.defence), words(&gain.attack), words(text::norm(gain.norm)), place, unknown, known, points])
     };
-    let rows: Vec<_> = view.results.apparent_gains.iter().map(row).collect();
+    let gains = &view.results.apparent_gains;
+    let rows: Vec<_> = gains.iter().filter(tenths).map(row).collect();
     let heads = ["defence", "attack", "norm", "epsilon", "attacks do not know it", "attacks know it", "apparent gain, points"];
-    if rows.is_empty() { String::new() } else { table("Robust accuracy before attacks that do and do not know the defence", &heads, &rows) }
+    let told = match (gains.len(), gains.len() - rows.len()) {
+        (0, _) => return String::new(),
+        (1, 1) => "<p>The one comparison differs by 0.0 points.</p>\n".to_owned(),
+        (all, same) if all == same => format!("<p>All {all} comparisons differ by 0.0 points.</p>\n"),
+        (_, 0) => String::new(),
+        (all, same) => format!("<p>Of {all} comparisons {same} differ by 0.0 points and are left out.</p>\n"),
+    };
+    if rows.is_empty() { told } else { told + &table("Robust accuracy before attacks that do and do not know the defence", &heads, &rows) }
 }
 
 /// Every worst case.
@@ -201,81 +211,6 @@ fn row(view: &View, cell: &Cell) -> Vec<Entry> {
         number(passes(backwards), backwards),
         view.seconds(cell).map_or_else(missing, |seconds| number(text::seconds(seconds), seconds)),
     ]
-}
-
-/// The cells that have failed rows.
-pub fn failed(view: &View) -> String {
-    let with_failures = view.results.cells.iter().filter(|cell| cell.failed > 0);
-    let rows: Vec<_> = with_failures
-        .map(|cell| {
-            let share = cell.failed as f64 / cell.examples.max(1) as f64;
-            let entries = vec![
-                words(&cell.defence),
-                words(&cell.attack),
-                words(text::norm(cell.norm)),
-                number(text::distance(cell.epsilon), cell.epsilon),
-                number(format!("<strong>⚠ {} FAILED</strong>", cell.failed), cell.failed as f64),
-                number(percent(share), share),
-            ];
-            ("failed", entries)
-        })
-        .collect();
-    let heads = ["defence", "attack", "norm", "epsilon", "failed rows", "share of examples"];
-    if rows.is_empty() {
-        return String::new();
-    }
-    "<p>These rows met a NaN, an infinity or the attack's own panic. They are final and never counted as robust; numbers beside them are to be \
-     read with care.</p>\n"
-        .to_owned()
-        + &table("Cells with failed rows", &heads, &rows)
-}
-
-/// The checks of the evaluation itself.
-pub fn checks(view: &View) -> String {
-    let mark = |verdict: &str| match verdict {
-        "pass" => "✓ pass",
-        "warn" => "⚠ warn",
-        "fail" => "✗ fail",
-        _ => "– skip",
-    };
-    let class = |verdict: &str| match verdict {
-        "pass" => "pass",
-        "warn" => "warned",
-        "fail" => "failed",
-        _ => "",
-    };
-    let rows: Vec<_> = view
-        .results
-        .checks
-        .iter()
-        .map(|check| {
-            let verdict = Entry(format!("<strong>{}</strong>", mark(&check.verdict)), escape(&check.verdict));
-            let cost = number(count(check.forwards), check.forwards as f64);
-            (class(&check.verdict), vec![words(&check.defence), words(&check.check), verdict, words(&check.detail), cost])
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut html = String::new();
-    for Addition { name, kind, changes, why, .. } in &view.results.hardened {
-        let changes = if changes.is_empty() { String::new() } else { format!(" with <code>{}</code>", escape(&changes.join(", "))) };
-        let _ = writeln!(
-            html,
-            "<p>Added by <code>--harden</code>: <strong>{}</strong>, {}{changes}, for {}.</p>",
-            escape(name),
-            escape(kind),
-            escape(why)
-        );
-    }
-    let named = |row: &&CheckRow| view.results.checks.iter().any(|check| check.check == row.name);
-    let meanings = CHECKS.iter().filter(named).map(|row| format!("<dt>{}</dt><dd>{}.</dd>", escape(row.name), escape(row.summary)));
-    let meanings = format!("<details><summary>What each looks for</summary><dl>{}</dl></details>", meanings.collect::<String>());
-    html + &table("Checks", &["defence", "check", "verdict", "detail", "forwards"], &rows).replacen(
-        "sortable quiet",
-        "sortable quiet prose",
-        1,
-    ) + &meanings
 }
 
 /// The defences and how they were made.

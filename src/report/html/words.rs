@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::side::findings;
 use super::super::text::{self, escape, interval, percent};
 use super::super::view::View;
 use crate::engine::precision::Precision;
@@ -75,9 +76,9 @@ pub fn summary(view: &View) -> String {
     if view.defences.len() <= AT_A_GLANCE {
         return list;
     }
-    let farthest = |norm: &Norm| view.epsilons(*norm).into_iter().fold(0.0, f64::max);
-    let found = view.norms.iter().map(|norm| super::super::side::findings(view, *norm, farthest(norm))).filter(|found| !found.is_empty());
-    let found: String = found.map(|found| format!("<p>{}</p>\n", escape(&found))).collect();
+    let opening = |&norm: &Norm| Some(findings(view, norm, view.opening(norm)?)).filter(|found| !found.is_empty());
+    let found = view.norms.iter().filter_map(opening);
+    let found: String = found.map(|found| format!("<p>{} <a href=\"#side\">Another epsilon</a></p>\n", escape(&found))).collect();
     format!("{found}<details><summary>The {} one by one</summary>\n{list}</details>\n", view.defences.len())
 }
 
@@ -110,8 +111,9 @@ fn finding(view: &View, defence: &str, norm: Norm) -> String {
     let at = |worst: &crate::evaluate::results::WorstCase| {
         format!("<b>{}</b> ({}) at epsilon {}", percent(worst.robust_accuracy), unbroken(worst.ci95), text::distance(worst.epsilon))
     };
-    let middle = worst.get(worst.len() / 2).filter(|middle| worst.len() > 3 && middle.epsilon < largest.epsilon);
-    let between = middle.map_or(String::new(), |middle| format!("{}, and ", at(middle)));
+    let opening = worst.iter().find(|worst| Some(worst.epsilon) == view.opening(norm));
+    let opening = opening.filter(|opening| opening.robust_accuracy.is_finite() && opening.epsilon < largest.epsilon);
+    let between = opening.map_or(String::new(), |opening| format!("{}, and ", at(opening)));
     let mut words = format!(" Under {of} within {} it keeps {between}{}.", text::norm(norm), at(largest));
     if let Some(half) = worst.iter().find(|worst| worst.robust_accuracy < 0.5).filter(|_| worst.len() > 1) {
         let _ = write!(words, " The first epsilon at which less than half is left is {}.", text::distance(half.epsilon));
