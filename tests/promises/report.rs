@@ -10,7 +10,11 @@ use gauntlet::evaluate::results::{Cell, CellTiming, Check, DataInfo, DefenceInfo
 use gauntlet::report::{Inputs, TrainingCurve, write};
 use gauntlet::threat::Norm;
 
+#[path = "report/reading.rs"]
+mod reading;
+
 promises! {
+    [reading]
     every_attack_and_defence_is_named_in_the_plots,
     every_cell_and_worst_case_is_printed_with_its_interval,
     the_page_needs_nothing_from_outside,
