@@ -1,25 +1,15 @@
 // Total variation minimisation with dropped values: min over z of 1/2 |M (z - x)|^2 + weight sum |grad z|, channel by channel, by the
 // primal-dual method of Chambolle and Pock 2011 with both steps 1 / sqrt 8 (Guo et al. 2018; Rudin, Osher and Fatemi 1992). One workgroup
-// a row. A value is kept where u < keep; counter of u: (element / 4, step, attempt, example), word = element % 4 (Philox).
+// a row.
 //
 // x, out_x: f32 [B, D], input units, D = channels height width. draws: i32 [B, 5]: key, example, attempt, step.
 // ahead: f32 [B, D], 2 z' - z. down, across: f32 [B, D], the dual variable.
 
 //!include shared/grid.wgsl
 //!include shared/random.wgsl
+//!include shared/variation.wgsl
 
 const GROUP: u32 = 64u;
-const STEP: f32 = 0.3535534;
-
-struct Parameters {
-    rows: u32,
-    channels: u32,
-    height: u32,
-    width: u32,
-    iterations: u32,
-    weight: f32,
-    keep: f32,
-}
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> draws: array<i32>;
@@ -28,16 +18,6 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> down: array<f32>;
 @group(0) @binding(5) var<storage, read_write> across: array<f32>;
 @group(0) @binding(6) var<storage, read_write> parameters: Parameters;
-
-fn word(slot: u32, at: u32) -> u32 {
-    return bitcast<u32>(draws[slot * 5u + at]);
-}
-
-fn is_kept(slot: u32, element: u32) -> bool {
-    let key = vec2<u32>(word(slot, 0u), word(slot, 1u));
-    let words = philox(vec4<u32>(element / 4u, word(slot, 4u), word(slot, 3u), word(slot, 2u)), key);
-    return unit(words[element % 4u]) < parameters.keep;
-}
 
 @compute @workgroup_size(64)
 fn main(

@@ -2,26 +2,16 @@
 // the solver ended (the implicit function theorem's gradient where it has converged). One workgroup a row. With cotangents z, a, p of the
 // solution, the point ahead and the dual variable, tau = 1 / sqrt 8, and c = 1 / (1 + tau) at kept values, 1 at dropped ones, a step is
 // s = c (z + 2 a); x gets tau s at kept values; z' = s - a; p' = J^T (p - tau grad s); a' = -tau div p'; J is the projection's derivative
-// at p + tau grad ahead. A value is kept as in total_variation.wgsl.
+// at p + tau grad ahead.
 //
 // gradient: f32 [B, D], D = channels height width. draws: i32 [B, 5]: key, example, attempt, step. ahead, down, across: f32 [B, D], the
 // solver's last state. out_parts: f32 [B, 5 D]: the gradient with respect to x, then z, a, and p's two parts.
 
 //!include shared/grid.wgsl
 //!include shared/random.wgsl
+//!include shared/variation.wgsl
 
 const GROUP: u32 = 64u;
-const STEP: f32 = 0.3535534;
-
-struct Parameters {
-    rows: u32,
-    channels: u32,
-    height: u32,
-    width: u32,
-    iterations: u32,
-    weight: f32,
-    keep: f32,
-}
 
 @group(0) @binding(0) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(1) var<storage, read_write> draws: array<i32>;
@@ -30,16 +20,6 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> across: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out_parts: array<f32>;
 @group(0) @binding(6) var<storage, read_write> parameters: Parameters;
-
-fn word(slot: u32, at: u32) -> u32 {
-    return bitcast<u32>(draws[slot * 5u + at]);
-}
-
-fn is_kept(slot: u32, element: u32) -> bool {
-    let key = vec2<u32>(word(slot, 0u), word(slot, 1u));
-    let words = philox(vec4<u32>(element / 4u, word(slot, 4u), word(slot, 3u), word(slot, 2u)), key);
-    return unit(words[element % 4u]) < parameters.keep;
-}
 
 @compute @workgroup_size(64)
 fn main(

@@ -48,6 +48,10 @@ pub struct Effort {
     pub backwards: u64,
     /// Slot-steps that held a running row or a claim.
     pub occupied: u64,
+    /// Steps of the whole batch while rows waited for a slot, judgements left out.
+    pub fed_steps: u64,
+    /// Slot-steps of those that held a running row.
+    pub fed_occupied: u64,
 }
 
 impl std::ops::AddAssign for Effort {
@@ -56,6 +60,8 @@ impl std::ops::AddAssign for Effort {
         self.forwards += other.forwards;
         self.backwards += other.backwards;
         self.occupied += other.occupied;
+        self.fed_steps += other.fed_steps;
+        self.fed_occupied += other.fed_occupied;
     }
 }
 

@@ -117,7 +117,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         let (passes, judged) = self.judge.cost();
         let mut effort = self.effort;
         let forwards = self.drive.oracle.computed(judged, passes * self.drive.slots as u64);
-        effort += Effort { steps: passes, forwards, backwards: 0, occupied: judged };
+        effort += Effort { steps: passes, forwards, occupied: judged, ..Effort::default() };
         effort
     }
 
@@ -238,6 +238,10 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.effort.steps += throws as u64;
         self.effort.forwards += work;
         self.effort.occupied += occupied;
+        if !self.exhausted || self.waiting.iter().any(|lane| !lane.is_empty()) {
+            self.effort.fed_steps += throws as u64;
+            self.effort.fed_occupied += occupied;
+        }
         if !is_sound(|| attack.start(slots)) {
             return false;
         }

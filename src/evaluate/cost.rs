@@ -16,6 +16,10 @@ pub struct Cost {
     pub active: u64,
     /// Slots that there were, summed over the steps.
     pub capacity: u64,
+    /// As `active`, of the steps while rows waited for a slot.
+    pub fed_active: u64,
+    /// As `capacity`, of those steps.
+    pub fed_capacity: u64,
 }
 
 impl std::ops::AddAssign for Cost {
@@ -25,6 +29,8 @@ impl std::ops::AddAssign for Cost {
         self.device_backwards += other.device_backwards;
         self.active += other.active;
         self.capacity += other.capacity;
+        self.fed_active += other.fed_active;
+        self.fed_capacity += other.fed_capacity;
     }
 }
 
@@ -41,7 +47,7 @@ pub struct Spent {
 /// where nothing was propagated.
 pub fn timing(spent: &Spent, cells: &[Cell], defences: Vec<DefenceTiming>) -> Timing {
     let total = |of: fn(&Cost) -> u64| spent.series.iter().map(|(_, cost)| of(cost)).sum::<u64>();
-    let (active, capacity) = (total(|cost| cost.active), total(|cost| cost.capacity));
+    let share = |active, capacity| if capacity == 0 { 0.0 } else { active as f64 / capacity as f64 };
     let mut timings = Vec::with_capacity(cells.len());
     for (key, cost) in &spent.series {
         let of_series: Vec<&Cell> =
@@ -62,7 +68,8 @@ pub fn timing(spent: &Spent, cells: &[Cell], defences: Vec<DefenceTiming>) -> Ti
         seconds: spent.seconds,
         device_forwards: total(|cost| cost.device_forwards),
         device_backwards: total(|cost| cost.device_backwards),
-        occupancy: if capacity == 0 { 0.0 } else { active as f64 / capacity as f64 },
+        occupancy: share(total(|cost| cost.active), total(|cost| cost.capacity)),
+        occupancy_fed: share(total(|cost| cost.fed_active), total(|cost| cost.fed_capacity)),
         cells: timings,
         certificates: Vec::new(),
         defences,

@@ -266,6 +266,9 @@ pub struct Timing {
     pub device_backwards: u64,
     /// Share of the slots that held a running row, over all steps.
     pub occupancy: f64,
+    /// The same of the steps while rows waited for a slot: what is missing to 1 is not the end of the queue. 0 where no row ever waited.
+    #[serde(default)]
+    pub occupancy_fed: f64,
     /// Seconds a cell.
     pub cells: Vec<CellTiming>,
     /// Seconds a defence.

@@ -173,6 +173,7 @@ pub const SHARED: &[(&str, &str)] = &[
     ("shared/row.wgsl", include_str!("../../shaders/shared/row.wgsl")),
     ("shared/square.wgsl", include_str!("../../shaders/shared/square.wgsl")),
     ("shared/turn.wgsl", include_str!("../../shaders/shared/turn.wgsl")),
+    ("shared/variation.wgsl", include_str!("../../shaders/shared/variation.wgsl")),
     ("shared/window.wgsl", include_str!("../../shaders/shared/window.wgsl")),
 ];
 

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use npyz::npz::NpzWriter;
-use npyz::zip::write::FileOptions;
-use npyz::{AutoSerialize, WriterBuilder};
+use npyz::{AutoSerialize, WriteOptions, WriterBuilder};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use super::gather::Gathered;
 use super::text::Slugs;
@@ -82,11 +82,11 @@ fn write_series(path: &Path, shape: [usize; 3], labels: &[u32], rows: &[Broken],
     let size: usize = shape.iter().product();
     let [channels, height, width] = shape.map(|side| side as u64);
     write_atomic_with(path, |file| {
-        let mut archive = NpzWriter::new(file);
-        let options = FileOptions::default().large_file(true);
-        let images = archive.array::<f32>("x_adv", options).map_err(fault)?;
+        let mut archive = ZipWriter::new(file);
+        open(&mut archive, "x_adv").map_err(fault)?;
         let shape = [rows.len() as u64, channels, height, width];
-        let mut images = images.default_dtype().shape(&shape).begin_nd().map_err(fault)?;
+        let images = WriteOptions::<f32>::new().default_dtype().shape(&shape).writer(&mut archive);
+        let mut images = images.begin_nd().map_err(fault)?;
         for (at, row) in rows.iter().enumerate() {
             let pixels = pixels(at)?;
             if pixels.len() != size {
@@ -102,13 +102,19 @@ fn write_series(path: &Path, shape: [usize; 3], labels: &[u32], rows: &[Broken],
         whole("ids", rows.iter().map(|row| i64::from(row.example)).collect())?;
         column(&mut archive, "epsilon", rows.iter().map(|row| row.epsilon).collect()).map_err(fault)?;
         column(&mut archive, "distance", rows.iter().map(|row| row.distance).collect()).map_err(fault)?;
-        archive.zip_writer().finish().map(drop).map_err(|error| fault(error.into()))
+        archive.finish().map(drop).map_err(|error| fault(error.into()))
     })
 }
 
-fn column<T: AutoSerialize>(archive: &mut NpzWriter<&mut BufWriter<File>>, name: &str, values: Vec<T>) -> io::Result<()> {
-    let array = archive.array::<T>(name, FileOptions::default().large_file(true))?;
-    let mut writer = array.default_dtype().shape(&[values.len() as u64]).begin_nd()?;
+fn column<T: AutoSerialize>(archive: &mut ZipWriter<&mut BufWriter<File>>, name: &str, values: Vec<T>) -> io::Result<()> {
+    open(archive, name)?;
+    let array = WriteOptions::<T>::new().default_dtype().shape(&[values.len() as u64]).writer(archive);
+    let mut writer = array.begin_nd()?;
     writer.extend(values)?;
     writer.finish()
+}
+
+/// Begins an array.
+fn open(archive: &mut ZipWriter<&mut BufWriter<File>>, name: &str) -> io::Result<()> {
+    Ok(archive.start_file(format!("{name}.npy"), SimpleFileOptions::default().large_file(true))?)
 }

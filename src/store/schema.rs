@@ -8,7 +8,7 @@ use super::{Identity, fault};
 use crate::error::{Error, Result};
 
 /// The schema that this version writes, in `PRAGMA user_version`.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "gaun" in ASCII.
 const APPLICATION: i64 = 0x6761_756e;
@@ -27,6 +27,7 @@ CREATE TABLE series (
     audited INTEGER NOT NULL DEFAULT 0, exhaustive INTEGER NOT NULL DEFAULT 0,
     seconds REAL NOT NULL DEFAULT 0, device_forwards INTEGER NOT NULL DEFAULT 0, device_backwards INTEGER NOT NULL DEFAULT 0,
     active INTEGER NOT NULL DEFAULT 0, capacity INTEGER NOT NULL DEFAULT 0,
+    fed_active INTEGER NOT NULL DEFAULT 0, fed_capacity INTEGER NOT NULL DEFAULT 0,
     UNIQUE (defence, attack, norm)
 );
 CREATE TABLE outcome (

@@ -163,15 +163,14 @@ impl Store {
 
 /// What each series cost, by key.
 pub fn costs(connection: &Connection) -> rusqlite::Result<Vec<(SeriesKey, Cost)>> {
-    let sql = "SELECT defence, attack, norm, seconds, device_forwards, device_backwards, active, capacity FROM series";
+    let sql = "SELECT defence, attack, norm, seconds, device_forwards, device_backwards, active, capacity, fed_active, fed_capacity FROM series";
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map([], |row| {
         let key = SeriesKey { defence: row.get(0)?, attack: row.get(1)?, norm: norm(row.get_ref(2)?.as_str()?, 2)? };
         let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-        Ok((
-            key,
-            Cost { seconds: row.get(3)?, device_forwards: count(4)?, device_backwards: count(5)?, active: count(6)?, capacity: count(7)? },
-        ))
+        let (device_forwards, device_backwards, active, capacity) = (count(4)?, count(5)?, count(6)?, count(7)?);
+        let (fed_active, fed_capacity) = (count(8)?, count(9)?);
+        Ok((key, Cost { seconds: row.get(3)?, device_forwards, device_backwards, active, capacity, fed_active, fed_capacity }))
     });
     let mut costs = rows?.collect::<rusqlite::Result<Vec<_>>>()?;
     costs.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -215,10 +214,10 @@ fn flag(connection: &Connection, sql: &str, id: i64) -> rusqlite::Result<bool> {
 }
 
 fn add_cost(transaction: &Transaction, series: i64, cost: &Cost) -> rusqlite::Result<()> {
-    let Cost { seconds, device_forwards, device_backwards, active, capacity } = *cost;
+    let Cost { seconds, device_forwards, device_backwards, active, capacity, fed_active, fed_capacity } = *cost;
     let sql = "UPDATE series SET seconds = seconds + ?, device_forwards = device_forwards + ?, device_backwards = device_backwards + ?,
-               active = active + ?, capacity = capacity + ? WHERE id = ?";
-    let counts = [device_forwards, device_backwards, active, capacity].map(u64::cast_signed);
-    let row = (seconds, counts[0], counts[1], counts[2], counts[3], series);
+               active = active + ?, capacity = capacity + ?, fed_active = fed_active + ?, fed_capacity = fed_capacity + ? WHERE id = ?";
+    let counts = [device_forwards, device_backwards, active, capacity, fed_active, fed_capacity].map(u64::cast_signed);
+    let row = (seconds, counts[0], counts[1], counts[2], counts[3], counts[4], counts[5], series);
     transaction.prepare_cached(sql)?.execute(row).map(drop)
 }

@@ -147,6 +147,8 @@ impl Shift<'_> {
                     cost.device_backwards += effort.backwards;
                     cost.active += effort.occupied;
                     cost.capacity += effort.steps * worker.info.slots as u64;
+                    cost.fed_active += effort.fed_occupied;
+                    cost.fed_capacity += effort.fed_steps * worker.info.slots as u64;
                 }
                 Err(error) if error.kind() == Kind::Device => {
                     // Its rows go to the others before anything is put in its place: that may take a while.

@@ -286,12 +286,13 @@ fn seconds_are_shared_among_a_series_cells_by_propagations() {
     let examples = Examples::new(&[1]);
     let cells =
         cells(&pgd(), &EPSILONS, &examples.clean(), &[row(10, survived(), Outcome { forwards: 29, backwards: 28, ..survived() })]).unwrap();
-    let cost = Cost { seconds: 38.0, device_forwards: 100, device_backwards: 90, active: 30, capacity: 40 };
+    let cost = Cost { seconds: 38.0, device_forwards: 100, device_backwards: 90, active: 30, capacity: 40, fed_active: 29, fed_capacity: 30 };
     let other = SeriesKey { attack: "fgsm".into(), ..pgd() };
     let spent = Spent { seconds: 50.0, series: vec![(other, cost), (pgd(), cost)] };
     let timing = timing(&spent, &cells, Vec::new());
     assert_eq!(timing.cells.iter().map(|cell| cell.seconds).collect::<Vec<_>>(), [0.0, 9.5, 28.5]);
     assert_eq!((timing.seconds, timing.device_forwards, timing.device_backwards, timing.occupancy), (50.0, 200, 180, 0.75));
     let idle = gauntlet::evaluate::cost::timing(&Spent::default(), &[], Vec::new());
-    assert_eq!(idle.occupancy, 0.0);
+    assert_eq!(timing.occupancy_fed, 29.0 / 30.0);
+    assert_eq!((idle.occupancy, idle.occupancy_fed), (0.0, 0.0));
 }

@@ -12,7 +12,7 @@ use gauntlet::model::Classifier;
 use gauntlet::onnx::{Declared, Imported, OPERATORS, Range, read, read_bytes};
 use serde_json::Value;
 
-use super::reference::reference;
+use super::reference::{npz_array, reference};
 
 promises! {
     [refused]
@@ -183,9 +183,9 @@ fn reference_models_give_the_logits_of_pytorch() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let model = read(&path, &Declared::default()).unwrap();
         assert_eq!(model.notes, [""; 0], "{name}");
-        let mut archive = npyz::npz::NpzArchive::open(folder.join(format!("logits/{name}.npz"))).unwrap();
-        let images: Vec<u8> = archive.by_name("images").unwrap().unwrap().into_vec().unwrap();
-        let wanted: Vec<f32> = archive.by_name("logits").unwrap().unwrap().into_vec().unwrap();
+        let archive = folder.join(format!("logits/{name}.npz"));
+        let (_, images) = npz_array::<u8>(&archive, "images");
+        let (_, wanted) = npz_array::<f32>(&archive, "logits");
         let images: Vec<f32> = images.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
         let found = logits(model, &images);
         let gap = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

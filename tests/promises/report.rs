@@ -100,6 +100,7 @@ fn results(defences: &[&str], attacks: &[&str], norms: &[Norm], epsilons: &[f64]
             device_forwards: 130_000,
             device_backwards: 120_000,
             occupancy: 0.97,
+            occupancy_fed: 0.99,
             cells: timing,
             certificates: Vec::new(),
             defences: Vec::new(),

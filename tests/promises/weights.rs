@@ -20,7 +20,7 @@ use gauntlet::suite::catalogue::catalogue;
 use gauntlet::suite::{ModelSpec, parse_model};
 use gauntlet::{Error, Result};
 
-use crate::reference::reference;
+use crate::reference::{npz_array, reference};
 
 promises! {
     [hostile, layers, zoo]
@@ -254,6 +254,5 @@ fn images(path: &Path) -> Dataset {
 
 /// An array of floats.
 fn matrix(path: &Path, key: &str) -> Vec<f32> {
-    let mut archive = npyz::npz::NpzArchive::open(path).unwrap();
-    archive.by_name(key).unwrap().unwrap_or_else(|| panic!("{} has no {key}", path.display())).into_vec().unwrap()
+    npz_array(path, key).1
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use npyz::npz::NpzArchive;
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, TypeChar};
+use zip::ZipArchive;
 
 use super::super::files;
 use crate::error::{Error, Result};
@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 const LONGEST_HEADER: usize = 10_000;
 /// A plain array's header opens a dictionary and a tuple. Each level doubles the time that the header's parser takes.
 const MOST_BRACKETS: usize = 6;
+/// What an archive's entry has behind its array's name.
+const SUFFIX: &str = ".npy";
 
-pub(super) type Archive = NpzArchive<BufReader<File>>;
+pub(super) type Archive = ZipArchive<BufReader<File>>;
 
 /// An array with its bytes, checked against its header.
 pub(super) struct Array {
@@ -45,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<Archive> {
     if !found.is_file() {
         return Err(Error::input(format!("{}: `path` is not a file", path.display())).help("give the .npz file itself"));
     }
-    NpzArchive::new(BufReader::new(file)).map_err(|error| {
+    ZipArchive::new(BufReader::new(file)).map_err(|error| {
         Error::input(format!("{}: not an npz archive, or a truncated one ({} bytes): {error}", path.display(), found.len()))
             .help("write it with `np.savez(path, images=..., labels=...)`, or fetch it again")
     })
@@ -54,7 +56,8 @@ pub(super) fn open(path: &Path) -> Result<Archive> {
 impl Array {
     /// Reads the array `key`, or the first of `others` that is there where `key` is the first of them.
     pub fn read(path: &Path, archive: &mut Archive, key: &str, others: &[&str]) -> Result<Self> {
-        let mut names: Vec<String> = archive.array_names().map(String::from).collect();
+        let entries = archive.file_names().filter_map(|name| Some(name.ok()?.strip_suffix(SUFFIX)?.to_owned()));
+        let mut names: Vec<String> = entries.collect();
         names.sort();
         let tried = if others.first() == Some(&key) { others } else { &[key] };
         let Some(key) = tried.iter().find(|key| names.iter().any(|name| name == *key)) else {
@@ -133,8 +136,7 @@ impl Array {
 /// The bytes of the array `key`, no more than the archive has room for.
 fn unpack(path: &Path, archive: &mut Archive, key: &str, place: &str) -> Result<Vec<u8>> {
     let size = std::fs::metadata(path).map_err(|error| files::unreadable(path, &error))?.len();
-    let name = npyz::npz::file_name_from_array_name(key);
-    let member = archive.zip_archive().by_name(&name).map_err(|error| malformed(place, &error.to_string()))?;
+    let member = archive.by_name(&format!("{key}{SUFFIX}")).map_err(|error| malformed(place, &error.to_string()))?;
     let method = member.compression().to_string();
     if !matches!(method.as_str(), "Stored" | "Deflated") {
         return Err(malformed(place, &format!("it is compressed with {method}")));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Cursor, Read as _};
 
-use npyz::npz::NpzArchive;
+use zip::ZipArchive;
 
 use super::pickle::{Pickle, Read};
 use super::state::{State, find};
@@ -25,9 +25,8 @@ pub(super) fn is_stream(bytes: &[u8]) -> bool {
 
 /// Reads a zip archive.
 pub(super) fn read_archive(bytes: &[u8]) -> Read<Checkpoint> {
-    let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|error| format!("a damaged or truncated zip archive: {error}"))?;
-    let archive = archive.zip_archive();
-    let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| format!("a damaged or truncated zip archive: {error}"))?;
+    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
     let roots = names.iter().filter_map(|name| name.strip_suffix("data.pkl")).filter(|root| root.is_empty() || root.ends_with('/'));
     let root = roots.min_by_key(|root| root.len()).ok_or("a zip archive without a data.pkl: PyTorch did not write it")?;
     if names.iter().any(|name| *name == format!("{root}constants.pkl")) {

@@ -270,6 +270,7 @@ pub fn machine(view: &View) -> String {
         ("Forward passes on the devices", count(timing.device_forwards)),
         ("Backward passes on the devices", count(timing.device_backwards)),
         ("Slots that held a running row", percent(timing.occupancy)),
+        ("The same while rows waited for a slot", percent(timing.occupancy_fed)),
     ];
     html.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts {

@@ -1,7 +1,7 @@
 //! What other programs are given is what the run holds.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use gauntlet::evaluate::record::Specimen;
@@ -9,11 +9,11 @@ use gauntlet::report::gather::gather;
 use gauntlet::report::robustbench::{self, About};
 use gauntlet::report::{exports, npz};
 use gauntlet::store::{Broken, Identity, KeptPoint, Mode, Store};
-use npyz::Deserialize;
-use npyz::npz::NpzArchive;
 use serde_json::{Value, json};
+use zip::ZipArchive;
 
 use super::fixture::{EPSILONS, Fate, Run, expect_error, gauntlet, key, make};
+use crate::reference::npz_array;
 
 promises! {
     kept_points_replace_themselves_and_go_with_their_series,
@@ -85,12 +85,6 @@ fn a_run_that_was_begun_without_keeps_no_points() {
     store.keep_examples().expect("nothing is lost of a run without outcomes");
 }
 
-fn read<T: Deserialize>(file: &Path, name: &str) -> (Vec<u64>, Vec<T>) {
-    let mut archive = NpzArchive::open(file).unwrap();
-    let array = archive.by_name(name).unwrap().unwrap_or_else(|| panic!("{name} is there"));
-    (array.shape().to_vec(), array.into_vec().unwrap())
-}
-
 fn kept_points_are_exported_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let store = keeping(folder.path());
@@ -102,17 +96,18 @@ fn kept_points_are_exported_to_the_bit() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let file = folder.path().join("adversarial/plain-pgd-linf.npz");
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), file.to_str().unwrap());
-    let (shape, pixels) = read::<f32>(&file, "x_adv");
+    let (shape, pixels) = npz_array::<f32>(&file, "x_adv");
     assert_eq!(shape, [3, 1, 2, 2]);
     let bits = |pixels: Vec<f32>| pixels.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     assert_eq!(bits(pixels), bits(points.iter().flat_map(|point| point.adversarial.clone()).collect()));
-    assert_eq!(read::<i64>(&file, "ids"), (vec![3], vec![101, 101, 102]));
-    assert_eq!(read::<i64>(&file, "labels").1, [101 % 3, 101 % 3, 102 % 3]);
-    assert_eq!(read::<i64>(&file, "predictions").1, [2, 2, 2]);
-    assert_eq!(read::<f64>(&file, "epsilon").1, [EPSILONS[1], EPSILONS[2], EPSILONS[2]]);
-    assert_eq!(read::<f32>(&file, "distance").1, points.map(|point| point.broken.distance));
-    let names: BTreeSet<String> = NpzArchive::open(&file).unwrap().array_names().map(str::to_owned).collect();
-    assert_eq!(names, ["distance", "epsilon", "ids", "labels", "predictions", "x_adv"].map(str::to_owned).into());
+    assert_eq!(npz_array::<i64>(&file, "ids"), (vec![3], vec![101, 101, 102]));
+    assert_eq!(npz_array::<i64>(&file, "labels").1, [101 % 3, 101 % 3, 102 % 3]);
+    assert_eq!(npz_array::<i64>(&file, "predictions").1, [2, 2, 2]);
+    assert_eq!(npz_array::<f64>(&file, "epsilon").1, [EPSILONS[1], EPSILONS[2], EPSILONS[2]]);
+    assert_eq!(npz_array::<f32>(&file, "distance").1, points.map(|point| point.broken.distance));
+    let names: BTreeSet<String> =
+        ZipArchive::new(File::open(&file).unwrap()).unwrap().file_names().map(|name| name.unwrap().into_owned()).collect();
+    assert_eq!(names, ["distance.npy", "epsilon.npy", "ids.npy", "labels.npy", "predictions.npy", "x_adv.npy"].map(str::to_owned).into());
 }
 
 fn without_kept_points_an_export_says_how_to_get_them() {
@@ -137,8 +132,8 @@ fn without_kept_points_an_export_says_how_to_get_them() {
     store.put_specimens(&[specimen]).unwrap();
     let files = npz::write(&out, &store, &gather(&store).unwrap(), true).unwrap();
     assert_eq!(files, [out.join("plain-pgd-linf.npz")]);
-    assert_eq!(read::<f32>(&files[0], "x_adv"), (vec![1, 1, 2, 2], adversarial));
-    assert_eq!(read::<i64>(&files[0], "predictions").1, [1]);
+    assert_eq!(npz_array::<f32>(&files[0], "x_adv"), (vec![1, 1, 2, 2], adversarial));
+    assert_eq!(npz_array::<i64>(&files[0], "predictions").1, [1]);
 }
 
 fn entry(file: &Path) -> Value {

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use npyz::npz::NpzArchive;
+use zip::ZipArchive;
 
 use super::chance::Chance;
 
@@ -13,14 +13,13 @@ pub type Entry = (String, Vec<u8>);
 
 /// The entries of a sound archive.
 pub fn entries(bytes: &[u8]) -> Vec<Entry> {
-    let mut archive = NpzArchive::new(Cursor::new(bytes)).expect("a sound archive");
-    let zip = archive.zip_archive();
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).expect("a sound archive");
     let count = zip.len();
     let entry = |at| {
         let mut entry = zip.by_index(at).expect("an entry");
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("its content");
-        (entry.name().to_owned(), content)
+        (entry.name().expect("its name").into_owned(), content)
     };
     (0..count).map(entry).collect()
 }

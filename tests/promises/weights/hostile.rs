@@ -3,7 +3,8 @@
 use std::io::{Cursor, Write};
 
 use gauntlet::model::weights::read_bytes;
-use npyz::npz::NpzWriter;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use super::{RAMP, designed, fixture, words};
 
@@ -61,16 +62,12 @@ pub fn stream(object: &[u8], storages: &[(&str, &[f32])]) -> Vec<u8> {
 
 /// A zip archive of these entries.
 pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    {
-        let mut writer = NpzWriter::new(&mut bytes);
-        let zip = writer.zip_writer();
-        for (name, content) in entries {
-            zip.start_file(*name, Default::default()).unwrap();
-            zip.write_all(content).unwrap();
-        }
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in entries {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
     }
-    bytes.into_inner()
+    zip.finish().unwrap().into_inner()
 }
 
 #[track_caller]
