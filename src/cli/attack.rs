@@ -1,12 +1,16 @@
 //! `gauntlet attack`: one image in, the adversarial one out, decided again after the file is read back.
 
+mod request;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use self::request::Request;
+pub(super) use self::request::norm;
 use super::model;
-use crate::attack::{self, ATTACKS, Goal, Parts, Setting};
+use crate::attack::{self, Goal, Setting};
 use crate::data::{Dataset, picture};
 use crate::engine::chain::{Chain, Walk};
 use crate::engine::clean::{self, CleanDecision};
@@ -17,9 +21,7 @@ use crate::evaluate::record::{ExampleOutcomes, Verdict};
 use crate::kernel;
 use crate::model::Classifier;
 use crate::model::source::{Design, design, imported};
-use crate::nearest::nearest;
-use crate::suite::parse_options;
-use crate::threat::{Norm, epsilon};
+use crate::threat::Norm;
 use crate::{Error, Result, device};
 
 /// Options of `attack`.
@@ -27,13 +29,13 @@ use crate::{Error, Result, device};
 pub struct Arguments {
     /// The image, PNG or JPEG, of the model's height and width
     image: PathBuf,
-    /// An ONNX file, or weights (.pt, .pth, .safetensors) with an architecture
+    /// The model's file: ONNX, or weights (.pt, .pth, .safetensors), which want --architecture or --model-fields too
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// The architecture that the weights are for
+    /// The architecture that the weights of --model are for, with its defaults; `gauntlet list models` names them
     #[arg(long, value_name = "NAME", conflicts_with = "model_fields")]
     architecture: Option<String>,
-    /// The model as a suite writes it between { }, without the file, such as 'architecture = "resnet20", width = 8'
+    /// All that a suite says of the model between { } but its file, in place of --architecture, such as 'architecture = "resnet20", width = 8'
     #[arg(long, value_name = "TOML")]
     model_fields: Option<String>,
     /// How many classes the weights tell apart; the last tensor's first side unless given
@@ -94,25 +96,12 @@ struct Found {
 /// # Errors
 /// An image, a model, an attack or an option that cannot be used; a file that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let norm = norm(&arguments.norm)?;
-    let radius = epsilon::parse(&arguments.epsilon)?;
-    if radius <= 0.0 {
-        return Err(
-            Error::input(format!("--epsilon {}: the ball has no room", arguments.epsilon)).help("give a radius above 0, such as 8/255")
-        );
-    }
-    if arguments.out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")) {
-        return Err(Error::input(format!("--out {}: not a .png", arguments.out.display()))
-            .help("PNG keeps every pixel; other formats would undo the attack"));
-    }
-    let folder = arguments.out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(Error::input(format!("--out {}: there is no folder {}", arguments.out.display(), folder.display()))
-            .help("make it, or name another"));
-    }
+    let request = Request::new(arguments)?;
+    let norm = request.norm;
     let Design { graph, weights, .. } = network(arguments)?;
+    request.check_reach(graph.input.iter().product())?;
     let image = picture::read(&arguments.image, graph.input)?;
-    let handle = device::open(device::parse(&arguments.device)?.resolve()?[0])?;
+    let handle = device::open(request.device)?;
     let classifier = Classifier::from_graph(graph, &weights, &handle.device)?.frozen(&handle.device)?;
     let oracle = Oracle::new(classifier, handle.device.clone());
     let decision = decide(&oracle, &image, 0)?;
@@ -125,7 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         let message = format!("the model says {} of the image, not {label}: there is nothing to break", decision.prediction);
         return Err(Error::input(message).help("leave --label out, or choose an image that the model knows"));
     }
-    let found = break_it(arguments, &oracle, &image, &decision, label, norm, radius)?;
+    let found = break_it(arguments, &request, &oracle, &image, &decision, label)?;
     if arguments.json {
         super::say(&serde_json::to_string_pretty(&found).expect("what was found is plain JSON"))?;
     } else {
@@ -144,53 +133,18 @@ fn network(arguments: &Arguments) -> Result<Design> {
     design(&spec, Path::new(""), picture::shape(&arguments.image)?, classes)
 }
 
-pub(super) fn norm(name: &str) -> Result<Norm> {
-    Norm::ALL.into_iter().find(|norm| norm.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = Norm::ALL.iter().map(|norm| norm.name()).collect();
-        Error::input(format!("--norm {name}: no such norm")).help(format!("name one of {}", names.join(", ")))
-    })
-}
-
-/// The attack's parts, with the key of their random stream.
-fn parts(arguments: &Arguments, oracle: &Oracle, norm: Norm) -> Result<(Parts, [u32; 2])> {
-    let kind = &arguments.attack;
-    let row = ATTACKS.iter().find(|row| row.entry.name == kind).ok_or_else(|| {
-        let names: Vec<&str> = ATTACKS.iter().map(|row| row.entry.name).collect();
-        let hint = nearest(kind, names.iter().copied()).map(|name| format!("did you mean \"{name}\"? ")).unwrap_or_default();
-        Error::input(format!("--attack {kind}: no such attack")).help(format!("{hint}known: {}", names.join(", ")))
-    })?;
-    if !row.norms.contains(&norm) {
-        let names: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
-        return Err(Error::input(format!("--norm {}: {kind} does not work under it", norm.name()))
-            .help(format!("name one of {}", names.join(", "))));
-    }
-    let set: Vec<String> = arguments.set.iter().map(|set| assignment(set)).collect();
-    let options = parse_options(&row.entry, &set.join("\n"))?;
-    (row.check)(&options).map_err(|message| Error::input(format!("--set: {message}")))?;
-    let setting = Setting { norm, classes: oracle.classes(), shape: oracle.shape() };
-    Ok(((row.build)(&options, &setting), attack::random_key(arguments.seed, kind, norm, &options)))
-}
-
-/// An option as TOML; a value that is none, such as a word without quotes, is taken as text.
-fn assignment(set: &str) -> String {
-    match set.split_once('=') {
-        Some((name, value)) if value.trim().parse::<toml_edit::Value>().is_err() => {
-            format!("{name} = {}", toml::Value::String(value.trim().into()))
-        }
-        _ => set.to_owned(),
-    }
-}
-
 fn break_it(
     arguments: &Arguments,
+    request: &Request,
     oracle: &Oracle,
     image: &[f32],
     decision: &CleanDecision,
     label: u32,
-    norm: Norm,
-    radius: f64,
 ) -> Result<Found> {
-    let (parts, key) = parts(arguments, oracle, norm)?;
+    let Request { norm, radius, .. } = *request;
+    let setting = Setting { norm, classes: oracle.classes(), shape: oracle.shape() };
+    let parts = (request.row.build)(&request.options, &setting);
+    let key = attack::random_key(arguments.seed, &arguments.attack, norm, &request.options);
     let data = dataset(oracle, image, label)?;
     let attempts = parts.iter().map(|part| part.attempts()).sum();
     let mut chain = Chain::new(0, 0, label, Walk::Each, attempts, &[radius]);
@@ -202,11 +156,6 @@ fn break_it(
     chain.ranks = attack::largest_others(label, &decision.logits, ranks as usize);
     let mut feed = One { chain: Some(chain), point: None, outcomes: None };
     let sent = send(&data, oracle.device());
-    if parts.iter().any(|part| part.surrogate().is_some()) {
-        return Err(
-            Error::input("--attack transfer crafts on another defence, and here is one alone").help("use it in a suite, or take pgd")
-        );
-    }
     Drive { oracle, surrogate: None, data: &sent, parts: &parts, norm, key, slots: 1, cadence: 1 }.run(&mut feed)?;
     let outcome = feed.outcomes.expect("a drive finishes what it takes").outcomes[0];
     if outcome.verdict == Verdict::Failed {

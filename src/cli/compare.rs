@@ -1,17 +1,20 @@
 //! `gauntlet compare`.
 
+mod seeds;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
+use self::seeds::choices;
 use super::table::table;
 use crate::Result;
 use crate::report::compare::gate::{Gate, gate};
-use crate::report::compare::{Choice, Comparison, Flip, Kind, Pair, Side, compare};
+use crate::report::compare::{Comparison, Flip, Kind, Pair, Side, compare};
 use crate::report::exports::quoted;
 use crate::report::text::distance;
-use crate::store::{Store, write_atomic};
+use crate::store::{self, Store, write_atomic};
 
 /// Options of `compare`.
 #[derive(Clone, Debug, Args)]
@@ -22,10 +25,10 @@ pub struct Arguments {
     /// The second run's folder, B: the new one; may be the first again, with --defence and --with
     #[arg(value_name = "RUN")]
     b: PathBuf,
-    /// Compare only this defence of A
+    /// Compare only this defence of A; one with `seeds` by its name in the suite, with all its seeds, or by NAME#SEED
     #[arg(long, value_name = "NAME")]
     defence: Option<String>,
-    /// The defence of B to hold against it; by default the one of the same name
+    /// The defence of B to hold against it; by default the one of the same name. With seeds on both sides, those of one number are paired
     #[arg(long, value_name = "NAME", requires = "defence")]
     with: Option<String>,
     /// Exit with 1 unless the 95 % upper bound of every loss from A to B is below M percentage points, such as 1.0 or 1%
@@ -50,8 +53,8 @@ pub struct Arguments {
 /// # Errors
 /// As [`compare`] does; a file that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let (a, b) = (Store::read(&arguments.a)?, Store::read(&arguments.b)?);
-    let comparison = compare(&a, &b, &Choice { defence: arguments.defence.clone(), with: arguments.with.clone() })?;
+    arguments.out.as_deref().map_or(Ok(()), store::check_file)?;
+    let comparison = compared(arguments)?;
     let gate = arguments.gate.map(|margin| gate(&comparison, margin));
     if let Some(path) = &arguments.out {
         write_atomic(path, as_csv(&comparison).as_bytes())?;
@@ -63,6 +66,21 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     }
     let failed = comparison.pairs.iter().any(|pair| pair.failed != [0, 0]);
     Ok(u8::from(failed || gate.is_some_and(|gate| !gate.passed)))
+}
+
+/// The comparison, of a group of seeds one a seed.
+fn compared(arguments: &Arguments) -> Result<Comparison> {
+    let (a, b) = (Store::read(&arguments.a)?, Store::read(&arguments.b)?);
+    let mut choices = choices(&a, &b, arguments.defence.as_deref(), arguments.with.as_deref())?.into_iter();
+    let mut whole = compare(&a, &b, &choices.next().unwrap_or_default())?;
+    for choice in choices {
+        let Comparison { pairs, only_a, only_b, .. } = compare(&a, &b, &choice)?;
+        whole.pairs.extend(pairs);
+        whole.only_a.extend(only_a);
+        whole.only_b.extend(only_b);
+    }
+    whole.correct();
+    Ok(whole)
 }
 
 /// A margin in percentage points, with or without a sign of per cent, as a share.

@@ -10,7 +10,7 @@ use crate::report::side::{csv::csv, latex::latex, markdown::markdown};
 use crate::report::{exports, npz};
 use crate::store::{Store, write_atomic};
 use crate::threat::epsilon;
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 
 /// Options of `export`.
 #[derive(Clone, Debug, Args)]
@@ -126,6 +126,13 @@ fn check(arguments: &Arguments) -> Result<()> {
     if let Some(reported) = reported.filter(|reported| !(0.0..=100.0).contains(reported)) {
         errors.push(Error::input(format!("--reported {reported} is no accuracy")).help("give per cent, from 0 to 100"));
     }
+    let place = match (&arguments.out, format) {
+        (Some(out), Format::Robustbench | Format::Npz) => store::check_folder(out),
+        (Some(out), _) => store::check_file(out),
+        (None, _) if arguments.run.is_dir() => store::check_folder(&arguments.run),
+        (None, _) => Ok(()),
+    };
+    errors.extend(place.err());
     Error::many("the options do not fit", errors).map_or(Ok(()), Err)
 }
 

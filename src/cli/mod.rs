@@ -1,6 +1,7 @@
 //! The commands: one file each, clap types and what they call.
 
 pub mod attack;
+pub mod checks;
 pub mod compare;
 pub mod devices;
 pub mod export;
@@ -12,6 +13,7 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod summary;
 pub mod table;
 pub mod train;
 
@@ -40,7 +42,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the engine's tables: attacks, models, layers, trainers, wrappers, sources, checks, ONNX operators, kernels, norms
+    /// Lists the engine's tables: attacks, models, layers, trainers, wrappers, certificates, sources, checks, ONNX operators, kernels, norms
     List(list::Arguments),
     /// Trains the defences of a suite and writes their weights as safetensors files
     Train(train::Arguments),

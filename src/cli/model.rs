@@ -1,5 +1,7 @@
 //! `gauntlet model`.
 
+pub(super) mod named;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,12 +27,12 @@ use crate::{Error, Result, device};
 pub struct Arguments {
     /// An ONNX file, or weights (.pt, .pth, .safetensors); weights alone are listed
     file: PathBuf,
-    /// The architecture that the weights are for; `gauntlet list models` names them
-    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    /// The architecture that the weights are for, with its defaults; `gauntlet list models` names them
+    #[arg(long, value_name = "NAME", conflicts_with = "model_fields")]
     architecture: Option<String>,
-    /// The model as a suite writes it between { }, without the file, such as 'architecture = "resnet20", width = 8'
-    #[arg(long, value_name = "TOML")]
-    model: Option<String>,
+    /// All that a suite says of the model between { } but its file, in place of --architecture, such as 'architecture = "resnet20", width = 8'
+    #[arg(long, alias = "model", value_name = "TOML")]
+    model_fields: Option<String>,
     /// Data for the clean accuracy: an .npz file, or what a suite writes below [data], such as 'source = "digits", examples = 100'
     #[arg(long, value_name = "TOML")]
     data: Option<String>,
@@ -98,10 +100,10 @@ const SLOTS: usize = 64;
 /// A file that cannot be read; weights that do not fit the architecture; data that the network does not take.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let is_onnx = is_onnx(&arguments.file);
-    if !is_onnx && arguments.architecture.is_none() && arguments.model.is_none() {
+    if !is_onnx && arguments.architecture.is_none() && arguments.model_fields.is_none() {
         return list(&weights::read(&arguments.file)?, arguments).map(|()| 0);
     }
-    let spec = spec(&arguments.file, arguments.architecture.as_deref(), arguments.model.as_deref())?;
+    let spec = spec(&arguments.file, arguments.architecture.as_deref(), arguments.model_fields.as_deref())?;
     let data = arguments.data.as_deref().map(data).transpose()?;
     let Design { graph, weights, notes } = match (&data, is_onnx) {
         (None, true) => imported(&spec, Path::new(""), None)?,
@@ -133,6 +135,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 
 /// The model as a suite would say it: a file, and an architecture's name or the suite's other fields.
 pub(super) fn spec(file: &Path, architecture: Option<&str>, fields: Option<&str>) -> Result<ModelSpec> {
+    named::check(file, architecture, fields)?;
     let field = if is_onnx(file) { ONNX.name } else { "weights" };
     let given = match (architecture, fields) {
         (Some(name), _) => format!("architecture = {}", toml::Value::String(name.into())),
@@ -231,7 +234,7 @@ fn describe(facts: &Facts) -> String {
             100.0 * high
         ));
     }
-    lines.extend(super::report::check_lines(&facts.checks));
+    lines.extend(super::checks::check_lines(&facts.checks.iter().collect::<Vec<_>>()));
     lines.extend(facts.notes.iter().map(|note| format!("  note         {note}")));
     lines.join("\n")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::progress::Lines;
-use super::{DeviceArguments, SuiteArguments, report};
+use super::{DeviceArguments, SuiteArguments, report, summary};
 use crate::Result;
 use crate::store::Mode;
 use crate::suite::run::{self, Ending, RunRequest};
@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         super::say(&report::as_json(&results))?;
     } else if !arguments.quiet {
         let done = if ending == Ending::Done { "Nothing to do: every cell was there already.\n" } else { "" };
-        super::say(&format!("{done}{}", report::as_text(&results, store.folder())))?;
+        super::say(&format!("{done}{}", summary::as_text(&results, store.folder())))?;
     }
     Ok(report::exit_code(&results))
 }

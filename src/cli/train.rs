@@ -8,7 +8,7 @@ use super::progress::Lines;
 use super::{DeviceArguments, SuiteArguments};
 use crate::defence::{Workshop, prepare};
 use crate::suite::DefenceSpec;
-use crate::suite::run::{Observer, WEIGHTS};
+use crate::suite::run::{Observer, WEIGHTS, both};
 use crate::suite::schedule::check_interrupt;
 use crate::{Error, Result, device, model, store};
 
@@ -38,7 +38,7 @@ pub struct Arguments {
 /// # Errors
 /// Mistakes of the suite; a training that fails; a folder that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let resolved = arguments.suite.resolve()?;
+    let (resolved, ()) = both(arguments.suite.resolve(), store::check_folder(&arguments.out))?;
     let names: Vec<&str> = resolved.suite.defences.iter().map(|defence| defence.name.as_str()).collect();
     if let Some(name) = &arguments.defence
         && !resolved.suite.defences.iter().any(|defence| is(defence, name))

@@ -200,7 +200,12 @@ fn how_to_scale(images: &[f32]) -> String {
         return format!("{unusable} values are NaN or infinite: repair or leave out the examples that hold them");
     }
     let (low, high) = images.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let way = if low >= 0.0 && high <= 255.0 {
+    // Resizing in floats leaves the range of 8 bits by a little.
+    let bytes = low >= -1.0 && high <= 256.0 && high > 20.0;
+    let way = if bytes {
+        "divide them by 255 (`(images / 255).clip(0, 1)`), or store them as uint8; an ONNX network that wants pixels in \
+         0..255 says so itself, with range = \"0..255\" in its `model`"
+    } else if low >= 0.0 && high <= 255.0 {
         "divide them by their full scale (`images / 255` for 8-bit images, or store them as uint8)"
     } else if low >= -1.0 && high <= 1.0 {
         "shift them with `(images + 1) / 2`"

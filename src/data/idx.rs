@@ -14,18 +14,17 @@ pub(super) const SOURCE: Source = Source {
         name: "idx",
         summary: "MNIST, Fashion-MNIST and other IDX files in a folder, plain or .gz (LeCun, Cortes and Burges 1998)",
         options: &[
-            OptionSpec {
-                name: "path",
-                accepts: Accepts::Text,
-                default: None,
-                help: "folder with train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels",
-            },
+            OptionSpec { name: "path", accepts: Accepts::Text, default: None, help: FOLDER },
             OptionSpec { name: "classes", accepts: Accepts::Integer(2, 256), default: Some("10"), help: "number of classes" },
         ],
     },
     splits: &["train", "test"],
     load,
 };
+
+/// What is looked for.
+const FOLDER: &str = "folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each \
+                      plain or .gz";
 
 /// Type byte 8 (unsigned bytes), three dimensions.
 const IMAGES: u32 = 0x0803;
@@ -36,15 +35,7 @@ fn load(request: &Request) -> Result<Dataset> {
     let folder = request.path("idx", "the folder that holds the IDX files")?;
     let split = request.split.to_string();
     let stem = if split == "train" { "train" } else { "t10k" };
-    // Both are looked for before either is reported, so that a missing pair is told at once.
-    let (image_file, label_file) = match (find(&folder, stem, "images", 3), find(&folder, stem, "labels", 1)) {
-        (Ok(images), Ok(labels)) => (images, labels),
-        (images, labels) => {
-            let errors: Vec<Error> = [images.err(), labels.err()].into_iter().flatten().collect();
-            let whole = Error::many(format!("{}: the {split} split is not there", folder.display()), errors);
-            return Err(whole.unwrap_or_else(|| Error::input(format!("{}: no IDX files", folder.display()))));
-        }
-    };
+    let (image_file, label_file) = files_of(&folder, stem)?;
     let (count, height, width, pixels) = read_images(&image_file)?;
     let labels = read_labels(&label_file)?;
     if labels.len() != count {
@@ -73,20 +64,26 @@ fn load(request: &Request) -> Result<Dataset> {
     )
 }
 
-/// The file of a split, under any of the names that are about.
-fn find(folder: &Path, stem: &str, kind: &str, rank: usize) -> Result<PathBuf> {
-    let names: Vec<String> =
-        ["-", "."].into_iter().flat_map(|joint| ["", ".gz"].map(|end| format!("{stem}-{kind}{joint}idx{rank}-ubyte{end}"))).collect();
-    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        let place = folder.display();
-        if !folder.is_dir() {
-            let what = if folder.exists() { "is not a folder" } else { "does not exist" };
-            return Error::input(format!("{place}: `path` {what}; looked there for {}", names.join(", ")))
-                .help("give the folder that holds the four IDX files; a relative path starts at the suite's folder");
-        }
-        Error::input(format!("{place}: no {kind} file; looked for {}", names.join(", "))).help("put one of them there, or mend `path`")
-    })
+/// The images and the labels of a split; one message names all that is missing.
+fn files_of(folder: &Path, stem: &str) -> Result<(PathBuf, PathBuf)> {
+    let place = folder.display();
+    let way = format!("`path` names a {FOLDER}; --set data.path=DIR names another, and a relative path starts at the suite's folder");
+    if !folder.is_dir() {
+        let what = if folder.exists() { "is not a folder" } else { "does not exist" };
+        return Err(Error::input(format!("{place}: `path` {what}")).help(way));
+    }
+    let names = [("images", 3), ("labels", 1)].map(|(kind, rank)| spellings(stem, kind, rank));
+    let found = names.each_ref().map(|names| names.iter().map(|name| folder.join(name)).find(|path| path.is_file()));
+    if let [Some(images), Some(labels)] = found {
+        return Ok((images, labels));
+    }
+    let missing = names.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(names, _)| names.join(", or "));
+    Err(Error::input(format!("{place} lacks {}", missing.collect::<Vec<_>>().join("; and "))).help(way))
+}
+
+/// The names that are about for a file of a split.
+fn spellings(stem: &str, kind: &str, rank: u8) -> Vec<String> {
+    ["-", "."].into_iter().flat_map(|joint| ["", ".gz"].map(|end| format!("{stem}-{kind}{joint}idx{rank}-ubyte{end}"))).collect()
 }
 
 fn read_images(path: &Path) -> Result<(usize, usize, usize, Vec<u8>)> {

@@ -24,7 +24,7 @@ pub mod robustbench;
 pub mod side;
 pub mod text;
 mod training;
-mod view;
+pub mod view;
 
 use std::collections::HashSet;
 use std::fs;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Writes a file so that at any moment its old or its new contents are there, whole: a temporary file in the same folder is written,
 /// brought to the disk and renamed.
@@ -37,6 +37,39 @@ pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Refuses a file that could not be written, before there is anything to write.
+///
+/// # Errors
+/// Bad input: the file is a folder, its folder is not there, or nothing can be written into it.
+pub fn check_file(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        return Err(Error::input(format!("cannot write {}: it is a folder", path.display())).help("name a file with --out"));
+    }
+    if !folder.exists() {
+        let message = format!("cannot write {}: there is no folder {}", path.display(), folder.display());
+        return Err(Error::input(message).help("make it, or name another file with --out"));
+    }
+    try_out(folder, path)
+}
+
+/// Refuses a folder that could not be made, or not be written to, before there is anything to write; makes none.
+///
+/// # Errors
+/// Bad input: it, or what it is to be in, is a file or cannot be written to.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    let is_there = |folder: &&Path| folder.as_os_str().is_empty() || folder.symlink_metadata().is_ok();
+    let nearest = folder.ancestors().find(is_there).filter(|there| !there.as_os_str().is_empty());
+    try_out(nearest.unwrap_or(Path::new(".")), folder)
+}
+
+/// Writes an empty file into a folder and removes it again.
+fn try_out(folder: &Path, wanted: &Path) -> Result<()> {
+    let probe = beside(&folder.join("probe")).ok_or_else(|| Error::input(format!("{} names no file", wanted.display())))?;
+    let written = File::create(&probe).map(drop).and_then(|()| fs::remove_file(&probe));
+    written.map_err(|error| fault::io("write", wanted, &error).with_kind(Kind::Input))
 }
 
 /// A name in the same folder that no other writer uses.

@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use facts::DefenceRecord;
-pub use files::{write_atomic, write_atomic_with};
+pub use files::{check_file, check_folder, write_atomic, write_atomic_with};
 pub use folder::make as make_folder;
 pub use kept::{Broken, KeptPoint};
 pub use series::device_kind;
@@ -113,8 +113,7 @@ impl Store {
         if !path.is_file() {
             return Err(folder::no_run(folder));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|error| fault::of(&path, &error))?;
+        let connection = schema::open_to_read(&path).map_err(|error| fault::of(&path, &error))?;
         let identity = schema::check(&connection, &path)?.ok_or_else(|| folder::no_run(folder))?;
         Ok(Store { connection: Mutex::new(connection), folder: folder.to_owned(), path, identity, _lock: None })
     }

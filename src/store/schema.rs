@@ -80,6 +80,15 @@ pub fn set_up_writing(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)
 }
 
+/// A connection that writes nothing. The last one to a store that is written ahead clears away the files beside it as it closes, which one
+/// that may only read could not: it would leave them there.
+pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
 /// Makes the tables in one transaction, so that a file is a whole store or an empty one.
 pub fn create(connection: &mut Connection, identity: &Identity) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -10,6 +10,9 @@ use crate::suite::reader::{Field, Fields, Reader, list};
 use crate::suite::resolve::named;
 use crate::suite::spec::{Catalogue, DataSpec, SourceEntry};
 
+/// What messages call the training examples' table.
+const TRAIN: &str = "[data.train]";
+
 /// Stands in where `[data]` cannot be read.
 pub(super) fn nothing() -> DataSpec {
     DataSpec { source: String::new(), options: Options::default(), split: None, examples: None }
@@ -19,7 +22,7 @@ pub(super) fn nothing() -> DataSpec {
 pub(super) fn data(reader: &mut Reader, field: &Field, base: &Path, catalogue: &Catalogue) -> (DataSpec, Option<DataSpec>) {
     const EXAMPLE: &str = "{ source = \"digits\" }";
     let Some(mut fields) = field.fields(reader, "[data]", EXAMPLE) else { return (nothing(), None) };
-    let train = fields.take("train").and_then(|field| field.fields(reader, "[data.train]", EXAMPLE));
+    let train = fields.take("train").and_then(|field| field.fields(reader, TRAIN, EXAMPLE));
     let span = train.as_ref().map(|fields| fields.span.clone());
     let before = reader.count();
     let train = train.map(|fields| examples(reader, fields, base, catalogue));
@@ -101,7 +104,10 @@ fn existing_path(reader: &mut Reader, fields: &mut Fields, entry: &Entry, option
             if !full.exists() {
                 let span = fields.take("path").map_or(fields.span.clone(), |field| field.span);
                 let message = format!("`path` of {} does not exist: {}", fields.place, full.display());
-                reader.mistake(span, message, format!("{}; {}", spec.help, relative_to(base)));
+                let table = if fields.place == TRAIN { "data.train" } else { "data" };
+                let what = if spec.help.starts_with("folder") { "DIR" } else { "FILE" };
+                let help = format!("it is the {}; {}; --set {table}.path={what} names another", spec.help, relative_to(base));
+                reader.mistake(span, message, help);
             }
         }
         // Neither given nor mistaken: a given one of another kind was noted already.

@@ -1,4 +1,4 @@
-//! `[[threat]]`, `[[defence]]` and `[[attack]]`.
+//! `[[defence]]` and `[[attack]]`.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,59 +9,14 @@ use toml::de::DeValue;
 use crate::defence::TRAINERS;
 use crate::engine::base::Combine;
 use crate::options::{Entry, Options};
-use crate::suite::check::{distance, options};
+use crate::suite::check::options;
 use crate::suite::model::model;
 use crate::suite::reader::{Field, Fields, Reader, list};
 use crate::suite::resolve::{filled, named};
 use crate::suite::spec::{
     AttackEntry, AttackSpec, Catalogue, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec, TrainSpec, WrapperEntry, WrapperSpec,
 };
-use crate::threat::{Norm, Sweep, Threat};
-
-/// The threats that can be read; a norm twice is a mistake.
-pub(super) fn threats(reader: &mut Reader, tables: Vec<Fields>) -> Vec<Threat> {
-    let mut threats: Vec<Threat> = Vec::new();
-    for mut fields in tables {
-        let norms: Vec<&str> = Norm::ALL.iter().map(|norm| norm.name()).collect();
-        let field = fields.require(reader, "norm", &format!("add norm = one of {}", list(&norms)));
-        let span = field.as_ref().map(|field| field.span.clone());
-        let chosen = field.and_then(|field| reader.choice(&field, "norm", &norms));
-        let norm = Norm::ALL.into_iter().find(|norm| Some(norm.name()) == chosen);
-        let epsilons = fields.require(reader, "epsilons", EPSILONS).map_or(Vec::new(), |field| epsilons(reader, &field, norm));
-        let sweep = fields.take("sweep").and_then(|field| reader.choice(&field, "sweep", &["descending", "exhaustive"]));
-        let sweep = if sweep == Some("exhaustive") { Sweep::Exhaustive } else { Sweep::Descending };
-        fields.finish(reader);
-        let (Some(norm), Some(span)) = (norm, span) else { continue };
-        if threats.iter().any(|threat| threat.norm == norm) {
-            let message = format!("a second threat with the norm {:?}", norm.name());
-            reader.mistake(span, message, "give each norm one [[threat]] with all its epsilons");
-        }
-        threats.push(Threat { norm, epsilons, sweep });
-    }
-    threats
-}
-
-const EPSILONS: &str = "list the radii: epsilons = [0, 0.1, \"8/255\"]";
-
-/// The radii, ascending, each once.
-fn epsilons(reader: &mut Reader, field: &Field, norm: Option<Norm>) -> Vec<f64> {
-    let DeValue::Array(array) = field.value else {
-        reader.mismatch(field, "a list of distances such as [0, 0.1, \"8/255\"]");
-        return Vec::new();
-    };
-    if array.is_empty() {
-        reader.mistake(field.span.clone(), format!("{} is empty", field.name), EPSILONS);
-    }
-    let largest = if norm == Some(Norm::Linf) { 1.0 } else { f64::INFINITY };
-    let mut values = Vec::new();
-    for (index, value) in array.iter().enumerate() {
-        let element = Field::new(format!("element {} of {}", index + 1, field.name), value);
-        values.extend(distance(reader, &element, 0.0, largest));
-    }
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    values
-}
+use crate::threat::Threat;
 
 /// The defences with the place of each.
 pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, catalogue: &Catalogue) -> Vec<(DefenceSpec, Range<usize>)> {
@@ -90,13 +45,15 @@ pub(super) fn defences(reader: &mut Reader, tables: Vec<Fields>, base: &Path, ca
             }
         };
         if let Some((_, seeds)) = &seeds {
-            let (wrong, help) = match (&train, seeded) {
-                _ if ensemble.is_some() => {
-                    ("both `seeds` and `models`", "each member of an ensemble has a seed of its own: remove `seeds`")
-                }
-                (None, _) => ("`seeds`, but no `train`", "seeds are what it is trained with: add train = { .. }, or remove them"),
-                (_, true) => ("both `seeds` and a `seed` of its model", "each of `seeds` becomes the model's seed: remove the other"),
-                _ => ("", ""),
+            // By what was written: a `train` that cannot be read was told of already.
+            let (wrong, help) = if fields.has("models") {
+                ("both `seeds` and `models`", "each member of an ensemble has a seed of its own: remove `seeds`")
+            } else if !fields.has("train") {
+                ("`seeds`, but no `train`", "seeds are what it is trained with: add train = { .. }, or remove them")
+            } else if seeded {
+                ("both `seeds` and a `seed` of its model", "each of `seeds` becomes the model's seed: remove the other")
+            } else {
+                ("", "")
             };
             if !wrong.is_empty() {
                 reader.mistake(seeds.span.clone(), format!("{place} has {wrong}"), help);

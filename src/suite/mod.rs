@@ -27,9 +27,11 @@ pub mod shares;
 pub mod spec;
 pub(crate) mod speed;
 mod stations;
+mod threats;
 
 pub use check::{parse_data, parse_model, parse_options};
 pub use plan::{Plan, PlannedCell, Skipped, plan};
+pub(crate) use reader::suggested;
 pub use resolve::{parse, read};
 pub use spec::{
     AttackEntry, AttackSpec, Catalogue, CertificateSpec, CertifierEntry, DataSpec, DefenceSpec, EnsembleSpec, MemberSpec, ModelSpec,

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
 use crate::nearest::nearest;
+use crate::options::Entry;
 
 /// A text and the mistakes found in it.
 pub(super) struct Reader {
@@ -191,6 +192,33 @@ pub(super) fn list(names: &[&str]) -> String {
 /// "did you mean ...? ", or nothing.
 pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("did you mean {near:?}? "))
+}
+
+/// "did you mean ...? " of a table's rows, by their names or by what their summaries call them, as CROWN is called; or nothing.
+pub(crate) fn suggested(name: &str, known: &[Entry]) -> String {
+    const SHORTEST: usize = 4;
+    let names: Vec<&str> = known.iter().map(|entry| entry.name).collect();
+    let by_name = suggestion(name, &names);
+    if !by_name.is_empty() {
+        return by_name;
+    }
+    let words = |entry: &Entry| {
+        let words = entry.summary.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+        words.filter(|word| word.len() >= SHORTEST && word.chars().any(char::is_uppercase)).collect::<Vec<_>>()
+    };
+    let near = nearest(name, known.iter().flat_map(words));
+    let found = near.and_then(|word| Some((known.iter().find(|entry| words(entry).contains(&word))?, word)));
+    found.map_or(String::new(), |(entry, word)| format!("did you mean {:?} ({word})? ", entry.name))
+}
+
+/// A number or a text as it was written.
+pub(super) fn written(value: &DeValue) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(integer) => integer.to_string(),
+        DeValue::Float(float) => float.to_string(),
+        _ => found(value),
+    }
 }
 
 /// A value as a message shows it.

@@ -14,8 +14,9 @@ use crate::suite::check::syntax;
 use crate::suite::data;
 use crate::suite::entries;
 use crate::suite::overrides;
-use crate::suite::reader::{Field, Fields, Reader, list, suggestion};
+use crate::suite::reader::{Field, Fields, Reader, list, suggested, suggestion};
 use crate::suite::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
+use crate::suite::threats;
 
 /// Reads a suite file, with `overrides` (`key=value`) applied.
 ///
@@ -76,7 +77,7 @@ fn suite(reader: &mut Reader, mut root: Fields, base: &Path, text: &str, catalog
     };
     let threats = tables(reader, &mut root, "threat", "norm = \"linf\" and epsilons = [0, 0.1]");
     let wanted = threats.len();
-    let threats = entries::threats(reader, threats);
+    let threats = threats::threats(reader, threats);
     let defences = tables(reader, &mut root, "defence", "name, model = { architecture = \"...\" } and train = { method = \"...\" }");
     let defences = entries::defences(reader, defences, base, catalogue);
     let attacks = tables(reader, &mut root, "attack", "kind = \"pgd\"");
@@ -186,7 +187,7 @@ pub(super) fn named<'k>(reader: &mut Reader, fields: &mut Fields, name: &'static
     let text = reader.text(&field, &format!("one of {}", list(&names)))?;
     let entry = known.iter().find(|entry| entry.name == text);
     if entry.is_none() {
-        reader.mistake(field.span, format!("unknown {what} {text:?} in {}", fields.place), format!("{}{help}", suggestion(text, &names)));
+        reader.mistake(field.span, format!("unknown {what} {text:?} in {}", fields.place), format!("{}{help}", suggested(text, known)));
     }
     entry
 }

@@ -14,6 +14,7 @@ use crate::defence::trainer;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DataInfo;
 use crate::model::source::{Design, design};
+use crate::report::text::distance;
 use crate::store::Identity;
 use crate::threat::Threat;
 use crate::{Error, Result};
@@ -107,6 +108,7 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
     }
     let mut designs = Vec::new();
     if let Some(data) = &data {
+        errors.extend(suite.threats.iter().filter_map(|threat| too_far(threat, data)));
         for defence in &suite.defences {
             let mut members = Vec::new();
             for member in defence.members() {
@@ -138,6 +140,21 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
     let (certificates, refused) = planned(&suite, &designs)?;
     let data = Arc::new(data);
     Ok(Resolved { suite, data, train, designs, plan, certificates, refused, catalogue })
+}
+
+/// Radii beyond which nothing lies.
+fn too_far(threat: &Threat, data: &Dataset) -> Option<Error> {
+    let most = threat.norm.diameter(data.features());
+    let beyond: Vec<String> = threat.epsilons.iter().filter(|&&epsilon| epsilon > most).map(|&epsilon| distance(epsilon)).collect();
+    let [channels, height, width] = data.shape;
+    let message = format!(
+        "`epsilons` of the threat under {} has {}: images of {channels}x{height}x{width} in [0, 1] are {} apart at most",
+        threat.norm.name(),
+        beyond.join(", "),
+        distance(most)
+    );
+    let help = "give smaller radii, in units of the whole range of a pixel: divide those for pixels in 0..255 by 255";
+    (!beyond.is_empty()).then(|| Error::input(message).help(help))
 }
 
 pub(crate) fn load(spec: &DataSpec, split: Option<Split>, base: &Path) -> Result<Dataset> {

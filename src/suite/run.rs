@@ -21,7 +21,7 @@ use crate::error::Kind;
 use crate::evaluate::record::SeriesKey;
 use crate::evaluate::results::DefenceInfo;
 use crate::model::source::Design;
-use crate::store::{DefenceRecord, Mode, Store, device_kind};
+use crate::store::{DefenceRecord, Mode, Store, check_folder, device_kind};
 use crate::{Error, Result};
 
 /// Where trained weights are kept unless the command line says otherwise.
@@ -84,10 +84,11 @@ pub enum Ending {
 pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Ending)> {
     let started = Instant::now();
     let selection = device::parse(&request.device);
-    let resolved = resolve(&request.suite, &request.overrides, request.limit);
-    let (selection, mut resolved) = both(selection, resolved)?;
-    let choices = selection.resolve()?;
     let out = request.out.clone().unwrap_or_else(|| default_out(&request.suite));
+    let place = both(selection, check_folder(&out));
+    let resolved = resolve(&request.suite, &request.overrides, request.limit);
+    let ((selection, ()), mut resolved) = both(place, resolved)?;
+    let choices = selection.resolve()?;
     let stations = stations(request, &resolved, &choices)?;
     let store = Store::open(&out, &resolved.identity(), request.mode)?;
     if request.keep_examples {
@@ -161,7 +162,7 @@ fn carry_out(
 }
 
 /// Both values, or both errors at once.
-fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+pub(crate) fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (Err(a), Err(b)) => {

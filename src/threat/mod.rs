@@ -32,6 +32,15 @@ impl Norm {
         }
     }
 
+    /// The largest distance between two images of so many values in [0, 1]: no ball reaches further than one of this radius.
+    pub fn diameter(self, values: usize) -> f64 {
+        match self {
+            Norm::Linf => 1.0,
+            Norm::L2 => (values as f64).sqrt(),
+            Norm::L1 | Norm::L0 => values as f64,
+        }
+    }
+
     /// What it measures, in a line.
     pub fn summary(self) -> &'static str {
         match self {

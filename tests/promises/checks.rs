@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::bench_model::{Trial, attack, relabelled, separable, separator, untrained};
 
 promises! {
-    [on_results, on_runs]
+    [controls, on_results, on_runs]
     honest_models_fail_no_check,
     each_broken_defence_is_caught_by_the_check_made_for_it,
     checks_of_the_output_fire_on_what_they_are_made_for,
@@ -392,6 +392,8 @@ fn the_same_checks_come_to_the_same() {
     assert_eq!(names.len(), CHECKS.len());
 }
 
+#[path = "checks/controls.rs"]
+mod controls;
 #[path = "checks/on_results.rs"]
 mod on_results;
 #[path = "checks/on_runs.rs"]

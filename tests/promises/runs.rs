@@ -1,5 +1,8 @@
 //! The program as users run it: a suite from its file to a report; stopped and continued; done twice; asked for the wrong thing.
 
+#[path = "usage.rs"]
+mod usage;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -9,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 promises! {
+    [usage]
     a_run_leaves_every_file_and_honest_numbers,
     a_second_run_computes_nothing_and_finds_the_same,
     a_killed_run_goes_on_to_the_same_results,

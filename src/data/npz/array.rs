@@ -103,7 +103,7 @@ impl Array {
             (TypeChar::Float, 4) => self.decode().map(Numbers::Single),
             (TypeChar::Float, 8) => self.decode().map(Numbers::Double),
             _ => Err(Error::input(format!("{}: images of type {} are not read", self.place, self.header.dtype().descr()))
-                .help("store uint8 in 0..255, or float32 in [0, 1] (`images.astype('float32')`)")),
+                .help("store uint8 in 0..255 (`images.astype('uint8')`), or float32 in [0, 1] (`(images / 255).astype('float32')`)")),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) const SOURCE: Source = Source {
         name: "npz",
         summary: "a NumPy archive with images (uint8, or floats in [0, 1]) and integer labels",
         options: &[
-            OptionSpec { name: "path", accepts: Accepts::Text, default: None, help: "the .npz file" },
+            OptionSpec { name: "path", accepts: Accepts::Text, default: None, help: ".npz file" },
             OptionSpec {
                 name: "images",
                 accepts: Accepts::Text,

@@ -65,8 +65,8 @@ fn look(subject: &Subject, norm: Norm, white: &[&Attacked]) -> Result<Found> {
     let place = format!("under {} {}", norm.name(), distance(epsilon));
     let count = format!("{QUERIES} queries of `square` break {broken} of {} probes that stand {place}", survivors.len());
     let found = if exceeds(broken, probes.len(), LUCK) {
-        Found::new(Verdict::Fail, format!("{count} against every attack along gradients; {MASKED}, and add [[attack]] kind = \"square\""))
-            .remedy(Remedy::Square)
+        let advice = format!("{MASKED}, and add [[attack]] kind = \"square\"");
+        Found::too_weak(format!("{count} against every attack along gradients"), &advice).remedy(Remedy::Square)
     } else {
         missing(norm, &format!(" ({count}, too few to tell)"))
     };
@@ -116,7 +116,7 @@ fn score_under(norm: Norm, white: &[&Attacked], score: &[&Attacked]) -> Found {
         )
     };
     match (0..epsilons.len()).filter(|&at| gap(at) > GAP && likely[at] < LEVEL).max_by(|&a, &b| gap(a).total_cmp(&gap(b))) {
-        Some(at) => Found::new(Verdict::Fail, format!("{}; {MASKED}", words(at))),
+        Some(at) => Found::too_weak(words(at), MASKED),
         None if gap(worst) > GAP => {
             let advice = "no more than chance may explain, on so few examples; attack more of them";
             Found::new(Verdict::Warn, format!("{}; {advice}", words(worst)))
@@ -184,7 +184,8 @@ fn compare<'a>(
         _ => {
             let verdict = if count > 1 && count as f64 > OFTEN * all as f64 { Verdict::Fail } else { Verdict::Warn };
             let place = format!("under {} {}", norm.name(), distance(epsilon));
-            Found::new(verdict, format!("{place} {weak} breaks {count} of {all} examples that {strong} leave standing; {advice}"))
+            let seen = format!("{place} {weak} breaks {count} of {all} examples that {strong} leave standing");
+            Found { verdict, ..Found::too_weak(seen, advice) }
         }
     })
 }

@@ -31,6 +31,7 @@ pub fn run(subject: &Subject) -> Result<Found> {
             None => one,
             Some(other) => Found {
                 detail: format!("{}. {}", other.detail, one.detail),
+                weakness: joined(other.weakness, one.weakness),
                 verdict: one.verdict.max(other.verdict),
                 remedy: if one.verdict > other.verdict { one.remedy } else { other.remedy.or(one.remedy) },
                 ..one
@@ -39,6 +40,13 @@ pub fn run(subject: &Subject) -> Result<Found> {
     }
     let nothing = "no attack along gradients takes many steps, so none can take more: add `pgd`, or `apgd`";
     Ok(found.unwrap_or_else(|| Found::new(Verdict::Skip, nothing)).cost(forwards))
+}
+
+fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}. {other}")),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The strongest attack along gradients that takes many steps.
@@ -85,8 +93,8 @@ fn under(subject: &Subject, probes: &[usize], norm: Norm) -> Result<Option<Found
         Found::new(Verdict::Pass, what)
     } else {
         let verdict = if exceeds(broken, probes.len(), LUCK) { Verdict::Fail } else { Verdict::Warn };
-        Found::new(verdict, format!("{what} ({:.0} % of all probes); {advice}", 100.0 * share))
-            .remedy(Remedy::Longer { attack: series.key.attack.clone() })
+        let found = Found::too_weak(format!("{what} ({:.0} % of all probes)", 100.0 * share), &advice);
+        Found { verdict, ..found }.remedy(Remedy::Longer { attack: series.key.attack.clone() })
     };
     Ok(Some(found.cost(forwards)))
 }

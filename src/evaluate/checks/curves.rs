@@ -38,13 +38,11 @@ pub fn monotone(subject: &Subject) -> Result<Found> {
         let found = match rise {
             Some((from, to, share)) => {
                 let [from, to] = [from, to].map(|at| distance(series.threat.epsilons[at]));
-                let detail = format!(
-                    "{name}: robust accuracy rises by {:.1} points from epsilon {from} to {to}; a larger ball holds the \
-                     smaller one, so the attack loses its way: raise its steps or restarts, or see that its step fits epsilon",
-                    100.0 * share
-                );
+                let seen = format!("{name}: robust accuracy rises by {:.1} points from epsilon {from} to {to}", 100.0 * share);
+                let advice = "a larger ball holds the smaller one, so the attack loses its way: raise its steps or restarts, or see that \
+                              its step fits epsilon";
                 let verdict = if searches { Verdict::Fail } else { Verdict::Warn };
-                Found::new(verdict, detail).remedy(Remedy::Longer { attack: series.key.attack.clone() })
+                Found { verdict, ..Found::too_weak(seen, advice) }.remedy(Remedy::Longer { attack: series.key.attack.clone() })
             }
             None if searches && returned > 0 => Found::new(
                 Verdict::Warn,

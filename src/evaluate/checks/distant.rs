@@ -27,7 +27,7 @@ pub fn large_epsilon(subject: &Subject) -> Result<Found> {
     let count = format!("PGD-40 under linf {GREY} leaves {left} of {} probes, chance {allowed} at most", probes.len());
     let found = if left as u64 > allowed {
         let advice = "its gradients mislead: use another loss, BPDA, or an attack without gradients such as `square`";
-        Found::new(Verdict::Fail, format!("{count}, although all of them can become the same grey image; {advice}")).remedy(Remedy::Square)
+        Found::too_weak(format!("{count}, although all of them can become the same grey image"), advice).remedy(Remedy::Square)
     } else {
         Found::new(Verdict::Pass, count)
     };
@@ -63,7 +63,7 @@ pub fn unconstrained(subject: &Subject) -> Result<Found> {
     let found = match most {
         0 => Found::new(Verdict::Pass, count),
         _ if most as f64 <= STUBBORN * probes.len() as f64 => Found::new(Verdict::Warn, format!("{count}; {advice}")),
-        _ => Found::new(Verdict::Fail, format!("{count}; {advice}")).remedy(Remedy::Square),
+        _ => Found::too_weak(count, advice).remedy(Remedy::Square),
     };
     Ok(found.cost(forwards))
 }

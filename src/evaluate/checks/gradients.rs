@@ -26,13 +26,15 @@ pub fn zero(subject: &Subject) -> Result<Found> {
     let found = if blind(margin) {
         let advice = "attacks along gradients stand still there: give the step that has no gradient a differentiable stand-in in the \
                       backward pass (BPDA), or none at all, and add the attack `square`, which needs no gradient";
-        Found::new(Verdict::Fail, format!("{counts}; {advice}")).remedy(Remedy::Square)
+        Found::too_weak(counts, advice).remedy(Remedy::Square)
     } else if blind(entropy) {
         let advice = "the softmax saturates, and attacks on cross-entropy stand still";
         match covered(subject) {
             Some(attacks) => Found::new(Verdict::Warn, format!("{counts}; {advice}: go by {attacks}, whose loss does not")),
-            None => Found::new(Verdict::Fail, format!("{counts}; {advice}: give an attack loss = \"margin\" or \"dlr\", or add `square`"))
-                .remedy(Remedy::Margin),
+            None => {
+                let advice = format!("{advice}: give an attack loss = \"margin\" or \"dlr\", or add `square`");
+                Found::too_weak(counts, &advice).remedy(Remedy::Margin)
+            }
         }
     } else if entropy + margin > 0 {
         let advice = "few enough for the numbers to hold, and each such example looks more robust than it may be: add the attack `square`";

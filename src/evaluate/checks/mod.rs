@@ -2,7 +2,8 @@
 //!
 //! [`CHECKS`] is the table: a check is one function and one row. Each looks at one defence, a [`Subject`]: its gradients and outputs on
 //! the probes, the first rightly classified examples; short attacks of its own on them; and what the suite's attacks found. What a check
-//! costs is booked in [`Found::forwards`] alone. They follow AutoAttack's flags (Croce and Hein 2020), the checklist of Carlini et al.
+//! costs is booked in [`Found::forwards`] alone. A defence that attacks do not know on purpose (`adaptive = false`) shows what such an
+//! evaluation comes to: what would fail another one there is [`EXPECTED`] of it. They follow AutoAttack's flags (Croce and Hein 2020), the checklist of Carlini et al.
 //! 2019 ("On Evaluating Adversarial Robustness"), and the indicators of Pintor et al. 2022 ("Indicators of Attack Failure").
 
 mod assault;
@@ -64,11 +65,31 @@ pub struct Found {
     pub forwards: u64,
     /// What the engine can do about it.
     pub remedy: Option<Remedy>,
+    /// What was seen, without what to do, where a failure says that attacks are too weak: on a defence that they do not know, none is.
+    pub weakness: Option<String>,
 }
+
+/// What the details of a check begin with that would fail if attacks knew the defence.
+pub const EXPECTED: &str = "expected, since attacks do not know this defence: ";
 
 impl Found {
     fn new(verdict: Verdict, detail: impl Into<String>) -> Self {
-        Self { verdict, detail: detail.into(), forwards: 0, remedy: None }
+        Self { verdict, detail: detail.into(), forwards: 0, remedy: None, weakness: None }
+    }
+
+    /// A failure of the attacks, not of the numbers: what was seen, and what to do.
+    fn too_weak(seen: String, advice: &str) -> Self {
+        Self { weakness: Some(seen.clone()), ..Self::new(Verdict::Fail, format!("{seen}; {advice}")) }
+    }
+
+    /// As it is told of a defence that attacks do not know.
+    fn of_unknown(self) -> Self {
+        match self.weakness {
+            Some(seen) if self.verdict == Verdict::Fail => {
+                Self { verdict: Verdict::Warn, detail: format!("{EXPECTED}{seen}"), remedy: None, weakness: None, ..self }
+            }
+            _ => self,
+        }
     }
 
     fn cost(self, forwards: u64) -> Self {
@@ -218,7 +239,9 @@ pub fn run_alone(subject: &Subject) -> Result<Vec<Checked>> {
 fn run_where(subject: &Subject, wanted: impl Fn(&CheckRow) -> bool) -> Result<Vec<Checked>> {
     let run = |row: &CheckRow| {
         check_interrupt()?;
-        let Found { verdict, detail, forwards, remedy } = (row.run)(subject)?;
+        let found = (row.run)(subject)?;
+        let found = if subject.oracle.is_adaptive() { found } else { found.of_unknown() };
+        let Found { verdict, detail, forwards, remedy, .. } = found;
         let check = Check { defence: subject.defence.into(), check: row.name.into(), verdict: verdict.name().into(), detail, forwards };
         Ok(Checked { check, remedy })
     };

@@ -60,8 +60,8 @@ pub fn random(subject: &Subject) -> Result<Found> {
                 without.join(" and ")
             }
         );
-        Found::new(Verdict::Fail, format!("outputs are {redrawn:.1e} apart from draw to draw, and attacks follow single draws; {advice}"))
-            .remedy(Remedy::Average)
+        let seen = format!("outputs are {redrawn:.1e} apart from draw to draw, and attacks follow single draws");
+        Found::too_weak(seen, &advice).remedy(Remedy::Average)
     };
     Ok(found.cost(u64::from(2 * PASSES - 1) * probes.len() as u64))
 }

@@ -44,11 +44,11 @@ pub fn eight_bit(subject: &Subject) -> Result<Found> {
         forwards += lying.forwards;
         if lying.accepted > 0 {
             let advice = "the detector sees how an input was stored and not what it shows: round before it decides";
-            let detail = format!(
-                "{place} {} of {} adversarial points are rejected as floats and accepted as 8-bit images; {advice}",
+            let seen = format!(
+                "{place} {} of {} adversarial points are rejected as floats and accepted as 8-bit images",
                 lying.accepted, lying.rejected
             );
-            return Ok(Found::new(Verdict::Fail, detail).cost(forwards));
+            return Ok(Found::too_weak(seen, advice).cost(forwards));
         }
         let aftermath = Assault { kind: &series.kind, options: &series.options, norm, epsilon }.run(subject, &probes)?;
         forwards += aftermath.forwards();
@@ -76,7 +76,7 @@ pub fn eight_bit(subject: &Subject) -> Result<Found> {
         let found = match share {
             _ if share < WARNED => Found::new(Verdict::Pass, count),
             _ if (gone as f64) < FAILED * broken.len() as f64 => Found::new(Verdict::Warn, format!("{count}; {advice}")),
-            _ => Found::new(Verdict::Fail, format!("{count}; {advice}")),
+            _ => Found::too_weak(count, advice),
         };
         if worst.as_ref().is_none_or(|(other, worst)| (found.verdict, share) > (worst.verdict, *other)) {
             worst = Some((share, found));

@@ -3,15 +3,39 @@
 use super::*;
 
 promises! {
-    a_run_prints_its_checks_and_a_fail_is_exit_code_1,
+    a_run_prints_what_speaks_against_it_and_a_fail_is_exit_code_1,
+    a_control_that_attacks_do_not_know_fails_no_run,
     checks_left_out_are_said_and_made_up_for,
     hardening_adds_what_the_checks_ask_for_and_says_so,
     the_quick_suite_fails_no_check,
     a_masked_gradient_is_seen_from_pgd_with_square_or_noise_beside_it,
 }
 
+/// Defensive distillation, whose softmax saturates: cross-entropy has no gradient, and attacks know everything about it.
 const SUITE: &str = r#"
-title = "A random defence"
+title = "A defence that hides its gradient"
+
+[data]
+source = "digits"
+examples = 24
+
+[[threat]]
+norm = "linf"
+epsilons = [0, 0.1]
+
+[[defence]]
+name = "distilled"
+model = { architecture = "mlp", seed = 1, hidden = 32 }
+train = { method = "distillation", temperature = 100, epochs = 40, learning_rate = 0.01 }
+
+[[attack]]
+kind = "pgd"
+steps = 5
+"#;
+
+/// A random defence, attacked as if it were not there.
+const CONTROL: &str = r#"
+title = "A random defence that attacks do not know"
 
 [data]
 source = "digits"
@@ -48,27 +72,30 @@ fn check<'a>(results: &'a Value, name: &str) -> &'a Value {
     results["checks"].as_array().unwrap().iter().find(|check| check["check"] == name).unwrap()
 }
 
-fn suite() -> tempfile::TempDir {
+fn suite(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    fs::write(folder.path().join("suite.toml"), text).unwrap();
     folder
 }
 
 const RUN: [&str; 6] = ["run", "suite.toml", "--device", "cpu", "--out", "out"];
 
-fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
-    let folder = suite();
+fn a_run_prints_what_speaks_against_it_and_a_fail_is_exit_code_1() {
+    let folder = suite(SUITE);
     let said = run(folder.path(), &RUN, 1);
     let first = results(folder.path());
     assert_eq!(first["checks"].as_array().unwrap().len(), CHECKS.len());
-    assert_eq!(check(&first, "random-output")["verdict"], "fail");
+    assert_eq!(check(&first, "zero-gradients")["verdict"], "fail");
     assert!(first.get("hardened").is_none());
-    for part in
-        ["checks of resized (attacks do not know it):", "FAIL  random-output", "eot = 20", "PASS  softmax-output", "score-beats-white-box"]
-    {
+    let count = |verdict: &str| first["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == verdict).count();
+    let counts = ["fail", "warn", "pass", "skip"].map(|verdict| format!("{} {verdict}", count(verdict))).join(", ");
+    for part in [&format!("checks: {counts}; all of them"), "report.html#checks", "FAIL  zero-gradients", "loss = \"margin\""] {
         assert!(said.contains(part), "{part} is missing in {said}");
     }
+    assert!(!said.contains("PASS") && !said.contains("SKIP"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");
+    let table = said.split("what all attacks together leave").nth(1).expect("a table of the defences at the end");
+    assert!(table.contains("distilled (checks fail)") && table.lines().count() <= 5, "{table}");
     let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
     for row in CHECKS {
         assert!(page.contains(row.name), "{} is in the report", row.name);
@@ -77,15 +104,30 @@ fn a_run_prints_its_checks_and_a_fail_is_exit_code_1() {
     let cost = |results: &Value| results["cells"].as_array().unwrap().iter().map(|cell| cell["forwards"].as_u64().unwrap()).sum::<u64>();
     assert!(check(&first, "unstable-predictions")["forwards"].as_u64().unwrap() > 0 && cost(&first) <= 24 * 6);
     let again = run(folder.path(), &RUN, 1);
-    assert!(again.contains("Nothing to do") && again.contains("FAIL  random-output"), "{again}");
+    assert!(again.contains("Nothing to do") && again.contains("FAIL  zero-gradients"), "{again}");
     assert_eq!(results(folder.path())["checks"], first["checks"]);
 }
 
+fn a_control_that_attacks_do_not_know_fails_no_run() {
+    let folder = suite(CONTROL);
+    let said = run(folder.path(), &RUN, 0);
+    let found = results(folder.path());
+    let random = check(&found, "random-output");
+    assert_eq!(random["verdict"], "warn");
+    let detail = random["detail"].as_str().unwrap();
+    assert!(detail.starts_with(checks::EXPECTED) && !detail.contains("eot"), "no remedy that it is not to have: {detail}");
+    assert!(said.contains("as expected of a control that attacks do not know") && said.contains("random-output"), "{said}");
+    assert!(!said.contains("FAIL") && !said.contains("checks fail"), "{said}");
+    // Nothing is added for it either.
+    let harden = [&RUN[..], &["--harden"]].concat();
+    assert!(!run(folder.path(), &harden, 0).contains("random-output on"));
+}
+
 fn checks_left_out_are_said_and_made_up_for() {
-    let folder = suite();
+    let folder = suite(SUITE);
     let without = [&RUN[..], &["--no-checks"]].concat();
     let said = run(folder.path(), &without, 0);
-    assert!(said.contains("checks of resized (attacks do not know it): none were run (--no-checks)"), "{said}");
+    assert!(said.contains("checks of distilled: none were run (--no-checks)"), "{said}");
     let unchecked = results(folder.path());
     assert_eq!((&unchecked["complete"], unchecked["checks"].as_array().unwrap().len()), (&Value::Bool(true), 0));
     let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
@@ -93,16 +135,16 @@ fn checks_left_out_are_said_and_made_up_for() {
     assert!(run(folder.path(), &without, 0).contains("Nothing to do"));
     // Asked for later, they are run, and the attacks are not run again.
     let said = run(folder.path(), &RUN, 1);
-    assert!(said.contains("FAIL  random-output") && !said.contains("Nothing to do"), "{said}");
+    assert!(said.contains("FAIL  zero-gradients") && !said.contains("Nothing to do"), "{said}");
     let checked = results(folder.path());
     assert_eq!(checked["checks"].as_array().unwrap().len(), CHECKS.len());
     assert_eq!(checked["cells"], unchecked["cells"]);
     // Once there, they stay.
-    assert!(run(folder.path(), &without, 1).contains("FAIL  random-output"));
+    assert!(run(folder.path(), &without, 1).contains("FAIL  zero-gradients"));
 }
 
 fn hardening_adds_what_the_checks_ask_for_and_says_so() {
-    let folder = suite();
+    let folder = suite(SUITE);
     run(folder.path(), &RUN, 1);
     let harden = [&RUN[..], &["--harden"]].concat();
     let output = Command::new(env!("CARGO_BIN_EXE_gauntlet")).args(&harden).current_dir(folder.path()).output().unwrap();
@@ -111,9 +153,9 @@ fn hardening_adds_what_the_checks_ask_for_and_says_so() {
     assert_eq!(hardened["complete"], true, "{said}");
     let entries: Vec<&str> = hardened["hardened"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     assert!(entries.contains(&"pgd-hardened") && entries.contains(&"square-hardened"), "{entries:?}");
-    assert!(said.contains("--harden adds pgd-hardened") && said.contains("for random-output on resized"), "{said}");
+    assert!(said.contains("--harden adds pgd-hardened") && said.contains("for zero-gradients on distilled"), "{said}");
     assert!(hardened["cells"].as_array().unwrap().iter().any(|cell| cell["attack"] == "pgd-hardened" && cell["epsilon"] == 0.1));
-    assert_eq!(check(&hardened, "random-output")["verdict"], "pass", "the checks were run again: {said}");
+    assert_eq!(check(&hardened, "zero-gradients")["verdict"], "warn", "the checks were run again: {said}");
     assert_ne!(check(&hardened, "score-beats-white-box")["verdict"], "skip");
     let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
     assert!(page.contains("Added by <code>--harden</code>: <strong>pgd-hardened</strong>"));
@@ -132,7 +174,7 @@ fn the_quick_suite_fails_no_check() {
     fs::copy(quick, folder.path().join("suite.toml")).unwrap();
     let fewer = ["--limit", "100", "--set", "threat.linf.epsilons=[0, 0.1, 0.2]", "--set", "defence.pgd-trained.train.epochs=8"];
     let said = run(folder.path(), &[&RUN[..], &fewer].concat(), 0);
-    assert_eq!(said.matches("0 fail,").count(), 4, "a note and a table a defence: {said}");
+    assert_eq!(said.matches("0 fail,").count(), 3, "a note a defence, and all together: {said}");
 }
 
 /// A real network, trained under l-infinity, whose gradients lead nowhere under l2: PGD leaves 83 % at 2.0, AutoAttack 4 %.

@@ -6,7 +6,7 @@ use gauntlet::Result;
 use gauntlet::data::{Dataset, load};
 use gauntlet::options::Value;
 
-use super::{ask, gzip, says, text};
+use super::{ask, gzip, says, text, told};
 
 promises! {
     idx_files_are_read_plain_packed_and_under_either_spelling,
@@ -67,10 +67,16 @@ fn idx_files_are_read_plain_packed_and_under_either_spelling() {
 
 fn an_idx_folder_without_its_files_says_what_was_looked_for() {
     says(load("idx", &ask("test", &[])), &["needs `path`"]);
-    says(load("idx", &ask("test", &[("path", text("/no/such/folder"))])), &["/no/such/folder", "does not exist", IMAGE_FILE, LABEL_FILE]);
-    says(read_idx(&[], "test", &[]), &[IMAGE_FILE, "t10k-images.idx3-ubyte.gz", LABEL_FILE]);
-    says(read_idx(&[(IMAGE_FILE, &three_images())], "test", &[]), &["no labels file", LABEL_FILE]);
-    says(read_idx(&[(IMAGE_FILE, &three_images())], "train", &[]), &["train-images-idx3-ubyte"]);
+    says(
+        load("idx", &ask("test", &[("path", text("/no/such/folder"))])),
+        &["/no/such/folder", "does not exist", IMAGE_FILE, LABEL_FILE, "--set data.path=DIR"],
+    );
+    let nothing = read_idx(&[], "test", &[]).unwrap_err();
+    assert_eq!(nothing.all().len(), 1, "one message for both files: {nothing:?}");
+    says(Err(nothing), &["lacks", IMAGE_FILE, "t10k-images.idx3-ubyte.gz", LABEL_FILE, "--set data.path=DIR"]);
+    let labels = told(read_idx(&[(IMAGE_FILE, &three_images())], "test", &[]));
+    assert!(labels.contains("lacks t10k-labels-idx1-ubyte, or") && !labels.contains("lacks t10k-images"), "{labels}");
+    says(read_idx(&[(IMAGE_FILE, &three_images())], "train", &[]), &["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]);
 }
 
 fn broken_idx_files_are_refused_with_file_and_reason() {

@@ -9,13 +9,14 @@ use gauntlet::data::{Dataset, load};
 use gauntlet::options::Value;
 use proptest::prelude::*;
 
-use super::{ask, says, text};
+use super::{ask, says, text, told};
 
 promises! {
     every_layout_order_type_and_packing_of_an_archive_gives_the_same_set,
     labels_of_any_integer_type_and_keys_of_any_usual_name_are_read,
     a_range_keeps_ids_and_classes_and_may_not_leave_the_data,
     arrays_that_are_no_images_or_labels_are_refused_with_the_way_out,
+    pixels_in_0_to_255_are_told_to_be_divided,
     files_that_are_no_archive_are_refused_with_the_way_out,
     archives_cut_anywhere_are_refused,
     a_damaged_byte_anywhere_is_an_error_or_leaves_the_data_as_they_were,
@@ -200,6 +201,24 @@ fn arrays_that_are_no_images_or_labels_are_refused_with_the_way_out() {
     says(with_labels(labels_of(&[0, 0])), &["two classes"]);
     says(with_labels(npy("<f4", false, "(2,)", &[0; 8])), &["astype('int64')"]);
     says(with_labels(npy("|u1", false, "(2, 3)", &[0; 6])), &["argmax"]);
+}
+
+fn pixels_in_0_to_255_are_told_to_be_divided() {
+    let images = |descr: &str, values: [f64; 4]| {
+        let bytes: Vec<u8> = match descr {
+            "<f4" => values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect(),
+            "<f8" => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            _ => values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect(),
+        };
+        read_arrays(npy(descr, false, "(2, 1, 2)", &bytes), labels_of(&[1, 0]), &[])
+    };
+    for descr in ["<f4", "<f8"] {
+        says(images(descr, [0.0, 17.0, 254.0, 3.0]), &["the value 17", "divide them by 255", "uint8"]);
+        says(images(descr, [-0.4, 17.0, 255.3, 3.0]), &["divide them by 255"]);
+        let normalised = told(images(descr, [-2.1, 0.5, 2.6, 0.0]));
+        assert!(normalised.contains("normalis") && !normalised.contains("by 255"), "{normalised}");
+    }
+    says(images("<i8", [0.0, 17.0, 254.0, 3.0]), &["(images / 255)", "astype('uint8')"]);
 }
 
 fn files_that_are_no_archive_are_refused_with_the_way_out() {
