@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -69,7 +69,13 @@ pub fn check_folder(folder: &Path) -> Result<()> {
 fn try_out(folder: &Path, wanted: &Path) -> Result<()> {
     let probe = beside(&folder.join("probe")).ok_or_else(|| Error::input(format!("{} names no file", wanted.display())))?;
     let written = File::create(&probe).map(drop).and_then(|()| fs::remove_file(&probe));
-    written.map_err(|error| fault::io("write", wanted, &error).with_kind(Kind::Input))
+    written.map_err(|error| {
+        let refused = fault::io("write", wanted, &error).with_kind(Kind::Input);
+        match error.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => refused,
+            _ => refused.help("make its folder writable, or name another one with --out"),
+        }
+    })
 }
 
 /// A name in the same folder that no other writer uses.

@@ -41,7 +41,7 @@ fn a_place_that_cannot_be_written_is_bad_input_before_anything_runs() {
 /// What a command says, on one line.
 #[track_caller]
 fn ends(output: &std::process::Output, code: i32) -> String {
-    super::ends(output, code).split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
+    super::ends(output, code).split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ").replace("- ", "-")
 }
 
 /// A digit as a file, and the weights of a linear network that was hardly trained.
