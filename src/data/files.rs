@@ -60,6 +60,10 @@ pub(super) fn exactly(path: &Path, reader: impl Read, declared: u64, at_most: u6
     let mut bytes = Vec::new();
     reader.take(declared.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => truncated(path, format!("it declares {what}, {declared} bytes, and its packed stream ends early")),
+        ErrorKind::InvalidData => {
+            Error::input(format!("{}: it declares {what}, {declared} bytes, and is damaged: {error}", path.display()))
+                .help("the header or the file is wrong: fetch the file again")
+        }
         _ => unreadable(path, &error),
     })?;
     let found = bytes.len() as u64;

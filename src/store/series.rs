@@ -163,7 +163,8 @@ impl Store {
 
 /// What each series cost, by key.
 pub fn costs(connection: &Connection) -> rusqlite::Result<Vec<(SeriesKey, Cost)>> {
-    let sql = "SELECT defence, attack, norm, seconds, device_forwards, device_backwards, active, capacity, fed_active, fed_capacity FROM series";
+    let sql =
+        "SELECT defence, attack, norm, seconds, device_forwards, device_backwards, active, capacity, fed_active, fed_capacity FROM series";
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map([], |row| {
         let key = SeriesKey { defence: row.get(0)?, attack: row.get(1)?, norm: norm(row.get_ref(2)?.as_str()?, 2)? };

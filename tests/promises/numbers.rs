@@ -286,7 +286,8 @@ fn seconds_are_shared_among_a_series_cells_by_propagations() {
     let examples = Examples::new(&[1]);
     let cells =
         cells(&pgd(), &EPSILONS, &examples.clean(), &[row(10, survived(), Outcome { forwards: 29, backwards: 28, ..survived() })]).unwrap();
-    let cost = Cost { seconds: 38.0, device_forwards: 100, device_backwards: 90, active: 30, capacity: 40, fed_active: 29, fed_capacity: 30 };
+    let cost =
+        Cost { seconds: 38.0, device_forwards: 100, device_backwards: 90, active: 30, capacity: 40, fed_active: 29, fed_capacity: 30 };
     let other = SeriesKey { attack: "fgsm".into(), ..pgd() };
     let spent = Spent { seconds: 50.0, series: vec![(other, cost), (pgd(), cost)] };
     let timing = timing(&spent, &cells, Vec::new());

@@ -116,7 +116,18 @@ fn committed_chunks_are_there_to_the_bit_when_the_store_is_opened_again() {
     assert_eq!(finished, (0..2 * CHUNK).collect::<BTreeSet<_>>());
     assert_eq!(
         store.timing().unwrap().series,
-        [(pgd(), Cost { seconds: 2.0, device_forwards: 512, device_backwards: 256, active: 400, capacity: 512, fed_active: 192, fed_capacity: 200 })]
+        [(
+            pgd(),
+            Cost {
+                seconds: 2.0,
+                device_forwards: 512,
+                device_backwards: 256,
+                active: 400,
+                capacity: 512,
+                fed_active: 192,
+                fed_capacity: 200
+            }
+        )]
     );
     assert_eq!(store.identity(), &identity());
 }

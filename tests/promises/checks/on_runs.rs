@@ -95,7 +95,7 @@ fn a_run_prints_what_speaks_against_it_and_a_fail_is_exit_code_1() {
     assert!(!said.contains("PASS") && !said.contains("SKIP"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");
     let table = said.split("what all attacks together leave").nth(1).expect("a table of the defences at the end");
-    assert!(table.contains("distilled (checks fail)") && table.lines().count() <= 5, "{table}");
+    assert!(table.lines().nth(2).is_some_and(|row| row.starts_with("distilled (checks fail)")), "{table}");
     let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
     for row in CHECKS {
         assert!(page.contains(row.name), "{} is in the report", row.name);

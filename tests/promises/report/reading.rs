@@ -30,6 +30,11 @@ fn heads_of_a_heat_map_are_not_broken_within_words() {
     assert!(drawing.contains(&format!("\n{long}\n")) && drawing.contains("rotate("), "a head too long for its cell is turned");
 }
 
+/// The texts of a drawing, one after the other.
+fn read(drawing: &str) -> String {
+    drawing.lines().filter(|line| !line.starts_with('<')).collect::<Vec<_>>().join(" ")
+}
+
 /// How many texts of a drawing are `text`.
 fn texts(drawing: &str, text: &str) -> usize {
     drawing.lines().filter(|line| *line == text).count()
@@ -42,7 +47,13 @@ fn every_point_of_a_scatter_plot_has_a_label() {
     let near: Vec<&str> = near.iter().map(String::as_str).collect();
     report(folder.path(), &results(&near, &["pgd"], &[Norm::Linf], &EPSILONS), &[], &[]);
     let drawing = plot(folder.path(), "pareto-linf-0.3.svg");
-    for name in &near {
+    for (index, name) in near.iter().enumerate() {
+        let [at, in_legend] = [format!("{}", index + 1), format!("{} {name}", index + 1)].map(|text| texts(&drawing, &text));
+        assert!(at > 0 && in_legend == 1, "{name} has a number at its point and in the legend");
+    }
+    report(folder.path(), &results(&near[..2], &["pgd"], &[Norm::Linf], &EPSILONS), &[], &[]);
+    let drawing = plot(folder.path(), "pareto-linf-0.3.svg");
+    for name in &near[..2] {
         assert_eq!(texts(&drawing, name), 2, "{name} is named at its point and in the legend");
     }
     let many: Vec<String> = (0..31).map(|index| format!("defence {index}")).collect();
@@ -64,7 +75,7 @@ fn timings_within_their_noise_put_nothing_on_a_front() {
     report(folder.path(), &results, &[], &[]);
     let drawing = plot(folder.path(), "inference-cost-linf-0.3.svg");
     assert!(drawing.contains("On the Pareto front: cheap, best."), "{drawing}");
-    assert!(drawing.contains("within a factor of 1.25"));
+    assert!(read(&drawing).contains("within a factor of 1.25"), "{}", read(&drawing));
     // Two seeds of one recipe do the same work: they say how noisy the clock is.
     for (defence, recipe) in results.defences[..2].iter_mut().zip(["twice"; 2]) {
         defence.recipe = Some(recipe.into());
@@ -72,7 +83,8 @@ fn timings_within_their_noise_put_nothing_on_a_front() {
     results.timing.defences[1].inference_seconds = Some(0.25);
     report(folder.path(), &results, &[], &[]);
     let drawing = plot(folder.path(), "inference-cost-linf-0.3.svg");
-    assert!(drawing.contains("within a factor of 2.50") && drawing.contains("of two seeds from the smaller to the larger"), "{drawing}");
+    let words = read(&drawing);
+    assert!(words.contains("within a factor of 2.50") && words.contains("of two seeds from the smaller to the larger"), "{words}");
 }
 
 fn section<'a>(page: &'a str, id: &str) -> &'a str {

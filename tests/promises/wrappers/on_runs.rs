@@ -71,7 +71,7 @@ fn run(root: &Path, suite: &str) -> (Option<i32>, String) {
 fn a_run_shows_what_is_only_apparent() {
     let folder = tempfile::tempdir().unwrap();
     let (code, said) = run(folder.path(), SUITE);
-    assert_eq!(code, Some(1), "the naive evaluation fails a check: {said}");
+    assert_eq!(code, Some(0), "what a naive evaluation hides is expected of the control: {said}");
     let results: Value = serde_json::from_slice(&fs::read(folder.path().join("out/results.json")).unwrap()).unwrap();
     let adaptive = |name: &str| {
         let defences = results["defences"].as_array().unwrap();
