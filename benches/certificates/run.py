@@ -25,7 +25,7 @@ REFERENCE = [
     ("mnist-lenet5-pgd", "mnist-1000", [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01], "interval", True),
     ("cifar10-cnn-pgd", "cifar10-jpeg-1000", ["0.03/255", "0.1/255", "0.3/255", "1/255"], "interval", True),
     ("cifar10-resnet2b-pgd", "cifar10-jpeg-1000", ["0.0003/255", "0.001/255", "0.003/255", "0.01/255"], "interval", True),
-    ("cifar10-resnet20-standard", "cifar10-jpeg-1000", ["0.000001/255", "0.0001/255", "0.01/255"], "interval", False),
+    ("cifar10-resnet20-standard", "cifar10-jpeg-1000", ["0.001/255", "0.01/255", "0.1/255"], "interval", False),
 ]
 
 # Architectures and trainings of networks on 1,000 of the embedded digits.
