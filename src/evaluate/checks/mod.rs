@@ -3,8 +3,9 @@
 //! [`CHECKS`] is the table: a check is one function and one row. Each looks at one defence, a [`Subject`]: its gradients and outputs on
 //! the probes, the first rightly classified examples; short attacks of its own on them; and what the suite's attacks found. What a check
 //! costs is booked in [`Found::forwards`] alone. A defence that attacks do not know on purpose (`adaptive = false`) shows what such an
-//! evaluation comes to: what would fail another one there is [`EXPECTED`] of it. They follow AutoAttack's flags (Croce and Hein 2020), the checklist of Carlini et al.
-//! 2019 ("On Evaluating Adversarial Robustness"), and the indicators of Pintor et al. 2022 ("Indicators of Attack Failure").
+//! evaluation comes to: that attacks are too weak is [`EXPECTED`] of it. The checks follow AutoAttack's flags (Croce and Hein 2020), the
+//! checklist of Carlini et al. 2019 ("On Evaluating Adversarial Robustness"), and the indicators of Pintor et al. 2022 ("Indicators of
+//! Attack Failure").
 
 mod assault;
 mod beats;
@@ -65,11 +66,11 @@ pub struct Found {
     pub forwards: u64,
     /// What the engine can do about it.
     pub remedy: Option<Remedy>,
-    /// What was seen, without what to do, where a failure says that attacks are too weak: on a defence that they do not know, none is.
+    /// What was seen, without what to do, where it speaks against the attacks alone: of a defence that they do not know, that is expected.
     pub weakness: Option<String>,
 }
 
-/// What the details of a check begin with that would fail if attacks knew the defence.
+/// What the details of a check begin with whose failure or warning is that attacks are too weak, on a defence that they do not know.
 pub const EXPECTED: &str = "expected, since attacks do not know this defence: ";
 
 impl Found {
@@ -85,7 +86,7 @@ impl Found {
     /// As it is told of a defence that attacks do not know.
     fn of_unknown(self) -> Self {
         match self.weakness {
-            Some(seen) if self.verdict == Verdict::Fail => {
+            Some(seen) if matches!(self.verdict, Verdict::Fail | Verdict::Warn) => {
                 Self { verdict: Verdict::Warn, detail: format!("{EXPECTED}{seen}"), remedy: None, weakness: None, ..self }
             }
             _ => self,
