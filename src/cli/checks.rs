@@ -18,22 +18,15 @@ pub fn as_text(results: &Results, page: &Path) -> String {
         });
         text.push_str(&format!("\nchecks: {}; all of them, with their reasons: {}#checks\n", counts.join(", "), page.display()));
     }
-    let mut unchecked: Vec<&str> = Vec::new();
-    for defence in &results.defences {
-        let of_defence = || results.checks.iter().filter(|check| check.defence == defence.name);
-        if of_defence().next().is_none() {
-            unchecked.push(&defence.name);
-        }
-        let is_loud = |check: &&Check| [Verdict::Fail, Verdict::Warn].iter().any(|verdict| check.verdict == verdict.name());
-        let (expected, loud): (Vec<&Check>, Vec<&Check>) =
-            of_defence().filter(is_loud).partition(|check| check.detail.starts_with(EXPECTED));
-        if !expected.is_empty() || !loud.is_empty() {
-            text.push_str(&format!("{}\n", defence.name));
-            text.extend(check_lines(&loud).into_iter().map(|line| line + "\n"));
-        }
+    let (unchecked, checked): (Vec<&str>, Vec<&str>) =
+        results.defences.iter().map(|defence| defence.name.as_str()).partition(|name| !results.checks.iter().any(|c| c.defence == *name));
+    for Block { defences, loud, expected } in blocks(results, &checked) {
+        let all = defences.len() > 1 && defences.len() == checked.len();
+        let heading = if all { "every defence".to_owned() } else { defences.join(", ") };
+        text.extend(wrap(&heading, WIDTH).into_iter().map(|line| line + "\n"));
+        text.extend(check_lines(&loud).into_iter().map(|line| line + "\n"));
         if !expected.is_empty() {
-            let names: Vec<&str> = expected.iter().map(|check| check.check.as_str()).collect();
-            let said = format!("as expected of a control that attacks do not know, no failure: {}", names.join(", "));
+            let said = format!("as expected of a control that attacks do not know, no failure: {}", expected.join(", "));
             text.extend(wrap(&said, WIDTH).iter().map(|line| format!("  {line}\n")));
         }
     }
@@ -46,6 +39,40 @@ pub fn as_text(results: &Results, page: &Path) -> String {
         text.push_str(&format!("added by --harden: {name}, {kind}{changes}, for {why}\n"));
     }
     text
+}
+
+/// What the same checks say of some defences.
+struct Block<'a> {
+    defences: Vec<&'a str>,
+    /// What fails or warns.
+    loud: Vec<&'a Check>,
+    /// The names of those that only show what a control is.
+    expected: Vec<&'a str>,
+}
+
+/// What speaks against defences, in their order; what is said of several in the same words is there once.
+fn blocks<'a>(results: &'a Results, defences: &[&'a str]) -> Vec<Block<'a>> {
+    let is_loud = |check: &&Check| [Verdict::Fail, Verdict::Warn].iter().any(|verdict| check.verdict == verdict.name());
+    let loud: Vec<&Check> = results.checks.iter().filter(is_loud).collect();
+    let mut blocks: Vec<Block> = Vec::new();
+    for defence in defences {
+        for check in loud.iter().filter(|check| check.defence == *defence) {
+            let is_expected = check.detail.starts_with(EXPECTED);
+            let same = |other: &&&Check| other.check == check.check && other.verdict == check.verdict && other.detail == check.detail;
+            let mut of: Vec<&str> = loud.iter().filter(same).map(|other| other.defence.as_str()).collect();
+            if is_expected {
+                of = vec![defence];
+            } else if of.first() != Some(defence) {
+                continue;
+            }
+            let at = blocks.iter().position(|block| block.defences == of).unwrap_or_else(|| {
+                blocks.push(Block { defences: of, loud: Vec::new(), expected: Vec::new() });
+                blocks.len() - 1
+            });
+            if is_expected { blocks[at].expected.push(&check.check) } else { blocks[at].loud.push(check) }
+        }
+    }
+    blocks
 }
 
 /// Checks, each on as many lines as its detail takes.

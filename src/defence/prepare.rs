@@ -17,7 +17,7 @@ use crate::evaluate::record::Epoch;
 use crate::frozen::{Plan, gpu};
 use crate::model::source::Design;
 use crate::model::{self, Classifier, Weights};
-use crate::store::write_atomic;
+use crate::store::{check_folder, write_atomic};
 use crate::suite::{DefenceSpec, TrainSpec};
 use crate::{Error, Result};
 
@@ -142,9 +142,10 @@ pub fn prepare(
         data,
         device: workshop.device,
     };
+    let elsewhere = "make it a writable folder, or name another with --weights";
+    check_folder(workshop.cache).map_err(|error| error.help(elsewhere))?;
     std::fs::create_dir_all(workshop.cache).map_err(|error| {
-        Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display()))
-            .help("name another with --weights")
+        Error::store(format!("cannot make the folder {} for trained weights: {error}", workshop.cache.display())).help(elsewhere)
     })?;
     let part = kept.with_extension(PART);
     let started = Instant::now();

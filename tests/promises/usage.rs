@@ -25,6 +25,8 @@ fn a_place_that_cannot_be_written_is_bad_input_before_anything_runs() {
     fs::write(bench.root.join("suite.toml"), SUITE).unwrap();
     let said = ends(&bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "file/weights"]), 2);
     assert!(said.contains("cannot write file/weights") && !said.contains("epoch"), "{said}");
+    let said = ends(&bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "made", "--weights", "file/kept"]), 2);
+    assert!(said.contains("cannot write file/kept") && said.contains("--weights") && !said.contains("epoch"), "{said}");
     assert!(!bench.root.join("runs").exists(), "nothing was trained");
     ends(&bench.run_to("out", &["--limit", "10", "--set", "defence.plain.train.epochs=1"]), 0);
     for arguments in [
