@@ -168,6 +168,19 @@ fn after_forward(now: Notes, loss: f32, all_steps: u32) -> Notes {
     return next;
 }
 
+// The last point of a row that ran out of steps may be its best.
+fn last(now: Notes, state: State, row: Row) -> Notes {
+    var next = now;
+    next.actions = 0u;
+    let survived = row.generation != 0u && state.generation == row.generation && state.status == SURVIVED;
+    if survived && now.taken > 0u && state.loss > now.best_loss {
+        next.actions = KEEP;
+        next.best_loss = state.loss;
+        next.best_nonzeros = now.nonzeros;
+    }
+    return next;
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -193,8 +206,10 @@ fn main(
     var note = load_notes(slot * NOTES);
     if running && finite {
         note = after_forward(note, now.loss, row.steps + 1u - min(parameters.stages, row.steps + 1u));
-    } else {
+    } else if running {
         note.actions = 0u;
+    } else {
+        note = last(note, now, row);
     }
     store_notes(slot * NOTES, note);
     if running && !finite {

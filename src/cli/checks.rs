@@ -22,7 +22,7 @@ pub fn as_text(results: &Results, page: &Path) -> String {
         results.defences.iter().map(|defence| defence.name.as_str()).partition(|name| !results.checks.iter().any(|c| c.defence == *name));
     for Block { defences, loud, expected } in blocks(results, &checked) {
         let all = defences.len() > 1 && defences.len() == checked.len();
-        let heading = if all { "every defence".to_owned() } else { defences.join(", ") };
+        let heading = if all { "every defence".to_owned() } else { defences.join("; ") };
         text.extend(wrap(&heading, WIDTH).into_iter().map(|line| line + "\n"));
         text.extend(check_lines(&loud).into_iter().map(|line| line + "\n"));
         if !expected.is_empty() {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use self::seeds::choices;
+use self::seeds::{Choices, choices};
 use super::table::table;
 use crate::Result;
 use crate::report::compare::gate::{Gate, gate};
-use crate::report::compare::{Comparison, Flip, Kind, Pair, Side, compare};
+use crate::report::compare::{Comparison, Flip, Kind, Pair, Side, compare_all};
 use crate::report::exports::quoted;
 use crate::report::text::distance;
 use crate::store::{self, Store, write_atomic};
@@ -71,16 +71,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 /// The comparison, of a group of seeds one a seed.
 fn compared(arguments: &Arguments) -> Result<Comparison> {
     let (a, b) = (Store::read(&arguments.a)?, Store::read(&arguments.b)?);
-    let mut choices = choices(&a, &b, arguments.defence.as_deref(), arguments.with.as_deref())?.into_iter();
-    let mut whole = compare(&a, &b, &choices.next().unwrap_or_default())?;
-    for choice in choices {
-        let Comparison { pairs, only_a, only_b, .. } = compare(&a, &b, &choice)?;
-        whole.pairs.extend(pairs);
-        whole.only_a.extend(only_a);
-        whole.only_b.extend(only_b);
-    }
-    whole.correct();
-    Ok(whole)
+    let Choices { paired, alone } = choices(&a, &b, arguments.defence.as_deref(), arguments.with.as_deref())?;
+    compare_all(&a, &b, &paired, &alone)
 }
 
 /// A margin in percentage points, with or without a sign of per cent, as a share.

@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::{DeviceArguments, SuiteArguments, forecast};
 use crate::Result;
-use crate::attack::{ATTACKS, Attack, Setting};
+use crate::attack::{ATTACKS, Attack, SURROGATE, Setting};
+use crate::defence;
+use crate::engine::oracle::throws;
 use crate::store::Mode;
 use crate::suite::certify::Planned;
 use crate::suite::forecast::{Forecast, forecast as foretell};
@@ -124,6 +126,8 @@ fn as_text(resolved: &Resolved, forecast: Option<&Forecast>) -> String {
 
 /// How many networks are trained, and which of them are one recipe's.
 fn trainings(suite: &Suite) -> Vec<String> {
+    let members: Vec<DefenceSpec> = suite.defences.iter().flat_map(DefenceSpec::members).collect();
+    let networks = members.iter().filter(|member| member.train.is_some()).count();
     let trained: Vec<&DefenceSpec> = suite.defences.iter().filter(|defence| defence.train.is_some()).collect();
     let mut recipes: Vec<(&str, Vec<&DefenceSpec>)> = Vec::new();
     for defence in &trained {
@@ -134,8 +138,8 @@ fn trainings(suite: &Suite) -> Vec<String> {
         }
     }
     let mut lines = Vec::new();
-    if !trained.is_empty() {
-        lines.push(format!("Trainings: {}, what the cache of weights holds included.", trained.len()));
+    if networks > 0 {
+        lines.push(format!("Trainings: {networks}, what the cache of weights holds included."));
     }
     for (recipe, all) in recipes {
         let seeds: Vec<String> = all.iter().map(|defence| defence.model.seed.to_string()).collect();
@@ -166,12 +170,16 @@ fn costs(resolved: &Resolved) -> Vec<SeriesCost> {
         let row = ATTACKS.iter().find(|row| row.entry.name == spec.kind).expect("the suite's reader knows the attacks");
         let setting = Setting { norm: key.norm, classes: resolved.data.classes, shape: resolved.data.shape };
         let parts = (row.build)(&spec.options, &setting);
+        let (named, own) = (spec.options.text(SURROGATE), key.defence.as_str());
+        let stepped = resolved.suite.defences.iter().find(|defence| defence.name == named.unwrap_or(own)).expect("the suite's own");
+        let stack = defence::stack(&stepped.stack, stepped.adaptive);
         let epsilons = threat.epsilons.iter().filter(|&&epsilon| epsilon > 0.0).count() as u64;
         let row = |kept: bool| {
             let attempt = |part: &dyn Attack, attempt| {
                 let plan = part.plan(1.0, attempt, kept);
                 let forwards = u64::from(plan.steps) + 1;
-                forwards + if part.uses_gradients() { u64::from(plan.steps) } else { 0 }
+                let passes = forwards + if part.uses_gradients() { u64::from(plan.steps) } else { 0 };
+                passes * u64::from(throws(&stack, stepped.adaptive, part.draws()))
             };
             parts.iter().flat_map(|part| (0..part.attempts()).map(|number| attempt(&**part, number))).sum::<u64>()
         };

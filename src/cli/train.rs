@@ -1,5 +1,6 @@
 //! `gauntlet train`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,12 +46,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     {
         return Err(Error::input(format!("--defence {name}: the suite has no such defence")).help(format!("it has {}", names.join(", "))));
     }
+    let wanted = |spec: &DefenceSpec| arguments.defence.as_ref().is_none_or(|name| is(spec, name));
+    apart(resolved.suite.defences.iter().filter(|spec| wanted(spec)))?;
     let choices = device::parse(&arguments.device.device)?.resolve()?;
     let handle = device::open(choices[0])?;
     let workshop =
         Workshop { cache: &arguments.weights, device: &handle.device, device_name: &handle.info.name, data: resolved.train.as_ref() };
     let lines = Lines::new(arguments.quiet);
-    let wanted = |spec: &DefenceSpec| arguments.defence.as_ref().is_none_or(|name| is(spec, name));
     let chosen = resolved.suite.defences.iter().zip(&resolved.designs).filter(|(spec, _)| wanted(spec));
     for (spec, design) in chosen.flat_map(|(spec, designs)| spec.members().into_iter().zip(designs)) {
         let prepared = prepare(&spec, design, &workshop, &mut |progress| {
@@ -71,6 +73,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     lines.finish();
     Ok(())
+}
+
+/// Refuses defences whose weights would be written to one file.
+fn apart<'a>(chosen: impl Iterator<Item = &'a DefenceSpec>) -> Result<()> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for member in chosen.flat_map(DefenceSpec::members) {
+        let file = file_name(&member.name);
+        if let Some(other) = files.insert(file.clone(), member.name.clone()) {
+            let message = format!("defences \"{other}\" and \"{}\" would both be written to {file}.safetensors", member.name);
+            mistakes.push(
+                Error::input(message).help("rename one of them, or train them one at a time with --defence, in folders of their own"),
+            );
+        }
+    }
+    Error::many("names of defences are too much alike", mistakes).map_or(Ok(()), Err)
 }
 
 /// Whether a defence is the one of this name, or one of its seeds.

@@ -30,6 +30,9 @@ pub trait Feed {
         false
     }
 
+    /// Hears what the device has done since the run began.
+    fn worked(&mut self, _effort: Effort) {}
+
     /// A chain that is settled.
     ///
     /// # Errors

@@ -36,10 +36,32 @@ pub struct Streamed {
     expected: Sender<Vec<usize>>,
 }
 
-/// Images that were read ahead, by position.
+/// Calls whose images nothing makes room in place of.
+const LATELY: u64 = 4;
+
+/// Images that were read ahead, by position, with the number of the call that expected them.
 struct Ahead {
-    images: BTreeMap<usize, Vec<f32>>,
+    images: BTreeMap<usize, (u64, Vec<f32>)>,
     most: usize,
+}
+
+impl Ahead {
+    /// Whether an image of the call of that number is to be read: it is not there yet, and there is room, or what an earlier call expected
+    /// and nobody asked for makes some. Such images are left behind where a slot was quicker than the thread, or rows went elsewhere.
+    fn has_room(&mut self, position: usize, call: u64) -> bool {
+        if self.images.contains_key(&position) {
+            return false;
+        }
+        if self.images.len() == self.most {
+            let oldest = self.images.iter().map(|(&at, &(of, _))| (of, at)).min();
+            match oldest {
+                // What was expected lately may still be asked for.
+                Some((of, at)) if of + LATELY < call => drop(self.images.remove(&at)),
+                _ => return false,
+            }
+        }
+        true
+    }
 }
 
 impl Streamed {
@@ -52,14 +74,12 @@ impl Streamed {
         let ahead = Arc::new(Mutex::new(Ahead { images: BTreeMap::new(), most }));
         let (source, read) = (data.clone(), ahead.clone());
         let read_ahead = move || {
-            for position in positions.into_iter().flatten() {
-                let room = {
-                    let ahead = lock(&read);
-                    ahead.images.len() < ahead.most && !ahead.images.contains_key(&position)
-                };
-                if room {
-                    let image = source.image(position);
-                    lock(&read).images.insert(position, image);
+            for (call, positions) in (0..).zip(positions) {
+                for position in positions {
+                    if lock(&read).has_room(position, call) {
+                        let image = source.image(position);
+                        lock(&read).images.insert(position, (call, image));
+                    }
                 }
             }
         };
@@ -82,7 +102,7 @@ impl Examples for Streamed {
         let mut pixels = Vec::with_capacity(wanted.len() * features);
         for position in &wanted {
             let ahead = lock(&self.ahead).images.remove(position);
-            pixels.extend(ahead.unwrap_or_else(|| self.data.image(*position)));
+            pixels.extend(ahead.map_or_else(|| self.data.image(*position), |(_, image)| image));
         }
         let sent: Tensor<2> = Tensor::from_data(TensorData::new(pixels, [wanted.len(), features]), &self.device);
         let places: BTreeMap<usize, i32> = wanted.into_iter().zip(0..).collect();

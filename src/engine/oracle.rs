@@ -28,6 +28,13 @@ pub struct Oracle {
     half: Option<Arc<Oracle>>,
 }
 
+/// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] of a random defence. An attack that does
+/// not know the defence follows single draws unless it is told otherwise.
+pub fn throws(stack: &[Box<dyn Wrapper>], adaptive: bool, asked: Option<u32>) -> u32 {
+    let usual = if adaptive { JUDGED_DRAWS } else { 1 };
+    if stack.iter().any(|wrapper| wrapper.is_random()) { asked.unwrap_or(usual) } else { 1 }
+}
+
 /// The gradients of a loss with respect to an [`Answer`]'s logits [rows, classes] and, where the loss looks at it, its score [rows, 1].
 pub type Slope = (Tensor<2>, Option<Tensor<2>>);
 
@@ -130,11 +137,9 @@ impl Oracle {
         polled.unwrap_or(if self.is_random() { JUDGED_DRAWS } else { 1 })
     }
 
-    /// Throws that a step of an attack averages over: what it asks for, or else [`JUDGED_DRAWS`] of a random defence. An attack that does
-    /// not know the defence follows single draws unless it is told otherwise.
+    /// Throws that a step of an attack averages over: as [`throws`] has it.
     pub fn throws(&self, asked: Option<u32>) -> u32 {
-        let usual = if self.adaptive { JUDGED_DRAWS } else { 1 };
-        if self.is_random() { asked.unwrap_or(usual) } else { 1 }
+        throws(&self.stack, self.adaptive, asked)
     }
 
     fn way(&self, back: bool, score: bool) -> Way<'_> {

@@ -22,6 +22,7 @@ use crate::device::is_of_device;
 use crate::kernel;
 use crate::kernel::row::Row;
 use crate::kernel::words::upload;
+use crate::suite::schedule::check_interrupt;
 
 /// A row in a slot.
 struct Seat {
@@ -90,6 +91,8 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// Goes on by a look at the flags, another part or a judgement. False where every chain is settled.
     pub(super) fn turn(&mut self) -> Result<bool> {
+        // An ensemble's row ends after minutes, a turn in a moment.
+        check_interrupt()?;
         if self.feed.is_over() {
             return Ok(false);
         }
@@ -97,6 +100,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         if self.seats.iter().any(Option::is_some) {
             let begun = Instant::now();
             let sound = (0..self.cadence).all(|_| self.step());
+            self.tell();
             self.leave(sound)?;
             let step = begun.elapsed() / self.cadence as u32;
             self.cadence = (LOOK.as_secs_f64() / step.as_secs_f64()).ceil().clamp(1.0, self.drive.cadence as f64) as usize;
@@ -107,9 +111,15 @@ impl<'a, 'f> Seats<'a, 'f> {
             return Ok(false);
         } else {
             let judgements = self.judge.judge(self.drive.oracle, self.drive.data, self.drive.norm)?;
+            self.tell();
             self.hear(judgements)?;
         }
         Ok(true)
+    }
+
+    fn tell(&mut self) {
+        let effort = self.effort();
+        self.feed.worked(effort);
     }
 
     /// What the device did, judgements included.

@@ -14,7 +14,7 @@ use crate::threat::Norm;
 /// A break at distance d counts at every epsilon of at least d less this, in input units: distances are f32, epsilons f64.
 pub const DISTANCE_SLACK: f64 = 1e-6;
 
-/// What a defence says of the examples without an attack; the four have one entry an example, in the same order.
+/// What a defence says of the examples without an attack; all have one entry an example, in the same order.
 #[derive(Clone, Copy, Debug)]
 pub struct Clean<'a> {
     /// Stable ids, without repetition.
@@ -25,22 +25,25 @@ pub struct Clean<'a> {
     pub predictions: &'a [u32],
     /// Where the decision met a NaN or an infinity, so that the prediction means nothing.
     pub failed: &'a [bool],
+    /// Where it rejects the input, which then is not decided rightly, whatever the prediction.
+    pub rejected: &'a [bool],
 }
 
 impl Clean<'_> {
-    /// Whether each example is decided rightly, without a failure.
+    /// Whether each example is decided rightly, without a failure or a rejection.
     ///
     /// # Errors
-    /// Where the four do not have one entry an example.
+    /// Where they do not have one entry an example.
     pub fn right(&self) -> Result<Vec<bool>> {
-        let lengths = [self.ids.len(), self.labels.len(), self.predictions.len(), self.failed.len()];
+        let lengths = [self.ids.len(), self.labels.len(), self.predictions.len(), self.failed.len(), self.rejected.len()];
         if lengths.iter().any(|&length| length != lengths[0]) {
-            let [ids, labels, predictions, failed] = lengths;
+            let [ids, labels, predictions, failed, rejected] = lengths;
             return Err(unfit(format!(
-                "{ids} examples do not fit {labels} labels, {predictions} clean predictions and {failed} failure flags"
+                "{ids} examples do not fit {labels} labels, {predictions} clean predictions, {failed} failure flags and {rejected} rejections"
             )));
         }
-        Ok((0..self.ids.len()).map(|i| !self.failed[i] && self.predictions[i] == self.labels[i]).collect())
+        let right = |i: usize| !self.failed[i] && !self.rejected[i] && self.predictions[i] == self.labels[i];
+        Ok((0..self.ids.len()).map(right).collect())
     }
 
     /// Share of the examples that are decided rightly, with its 95 % Wilson interval; 0 and [0, 1] without any example.

@@ -1,8 +1,8 @@
 //! The audit of a descending sweep: survivals that were inferred are run after all, and the errors counted.
 
+use super::checks;
 use super::interval::{CONFIDENCE, clopper_pearson_upper};
 use super::record::{Audited, SeriesKey, Verdict};
-use super::results::Check;
 
 /// What an audit found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,22 +36,25 @@ pub fn needs_exhaustive(errors: usize, audited: usize) -> bool {
     errors * 100 > audited
 }
 
-/// The check `sweep-audit` of a series; `rerun` says whether the series has since been run again exhaustively.
+/// What the audit of a series says of it, with the reason; `rerun` says whether the series has since been run again exhaustively.
 ///
-/// `skip` where nothing was inferred, `pass` at an error of at most 1 %, `warn` above it where the series was run again and its
-/// numbers hold, `fail` where it was not.
-pub fn check(series: &SeriesKey, audits: &[Audited], rerun: bool) -> Check {
-    let Summary { audited, errors, upper95, forwards } = summary(audits);
+/// Skipped where nothing was inferred, passed at an error of at most 1 %, a warning above it where the series was run again and its
+/// numbers hold, a failure where it was not.
+pub fn check(series: &SeriesKey, audits: &[Audited], rerun: bool) -> (checks::Verdict, String) {
+    let Summary { audited, errors, upper95, .. } = summary(audits);
     let name = format!("{}, {}", series.attack, series.norm.name());
     let found = format!(
         "{name}: {errors} of {audited} inferred survivals did not survive when they were run (95 % upper bound {:.1} %)",
         100.0 * upper95
     );
-    let (verdict, detail) = match (audited, needs_exhaustive(errors, audited), rerun) {
-        (0, ..) => ("skip", format!("{name}: no survival was inferred, so there is nothing to audit")),
-        (_, false, _) => ("pass", found),
-        (_, true, true) => ("warn", format!("{found}; above 1 %, so the series was run again exhaustively and its numbers infer nothing")),
-        (_, true, false) => ("fail", format!("{found}; above 1 %: set `sweep = \"exhaustive\"` for this threat, or run the suite again")),
-    };
-    Check { defence: series.defence.clone(), check: "sweep-audit".into(), verdict: verdict.into(), detail, forwards }
+    match (audited, needs_exhaustive(errors, audited), rerun) {
+        (0, ..) => (checks::Verdict::Skip, format!("{name}: no survival was inferred, so there is nothing to audit")),
+        (_, false, _) => (checks::Verdict::Pass, found),
+        (_, true, true) => {
+            (checks::Verdict::Warn, format!("{found}; above 1 %, so the series was run again exhaustively and its numbers infer nothing"))
+        }
+        (_, true, false) => {
+            (checks::Verdict::Fail, format!("{found}; above 1 %: set `sweep = \"exhaustive\"` for this threat, or run the suite again"))
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub enum Standing {
     Robust,
     /// Decided rightly without an attack, and broken.
     Broken,
-    /// Decided wrongly without an attack.
+    /// Decided wrongly without an attack, or rejected.
     Misclassified,
     /// A row, or the clean decision, met a NaN, an infinity or a panic.
     Failed,
@@ -112,11 +112,12 @@ fn by_example(outcomes: &[ExampleOutcomes]) -> HashMap<u32, &ExampleOutcomes> {
 }
 
 fn each<'a>(clean: &Clean<'a>) -> impl Iterator<Item = Clean<'a>> {
-    let Clean { ids, labels, predictions, failed } = *clean;
+    let Clean { ids, labels, predictions, failed, rejected } = *clean;
     (0..ids.len()).map(move |at| Clean {
         ids: &ids[at..=at],
         labels: &labels[at..=at],
         predictions: &predictions[at..=at],
         failed: &failed[at..=at],
+        rejected: &rejected[at..=at],
     })
 }

@@ -81,7 +81,8 @@ pub struct Schedule {
 }
 
 /// The notes [B * NOTES_WORDS] of every row after the forward pass that `state` tells of and the backward pass that gave `gradient`
-/// [B, D], with what is to be done in them: nothing where a row is not running. A running row whose gradient is not finite has failed.
+/// [B, D], with what is to be done in them: nothing where a row is not running, but that one which has survived keeps its last point
+/// where that is its best. A running row whose gradient is not finite has failed.
 /// A row's gradient steps are its `steps` less one for every stage but the first.
 ///
 /// # Panics
@@ -149,6 +150,9 @@ impl ApgdCheck for Flex {
         slots.zip(gradient.par_chunks_exact(columns)).zip(rows).for_each(|(((notes, state), gradient), row)| {
             notes.actions = 0;
             if !state.is_running(row) {
+                if state.has_survived(row) {
+                    notes.last(state.loss);
+                }
                 return;
             }
             if largest_bits(gradient) >= NOT_FINITE {
@@ -185,6 +189,14 @@ impl Notes {
         } else {
             self.actions |= if self.taken == 0 { MOVE | FIRST } else { MOVE };
             self.taken += 1;
+        }
+    }
+
+    /// The last point of a row that ran out of steps may be its best.
+    fn last(&mut self, loss: f32) {
+        if self.taken > 0 && loss > self.best_loss {
+            self.actions = KEEP;
+            (self.best_loss, self.best_nonzeros) = (loss, self.nonzeros);
         }
     }
 

@@ -122,6 +122,11 @@ impl State {
         row.generation != 0 && self.generation == row.generation && self.status == RUNNING
     }
 
+    /// Whether this state belongs to the row that is in the slot, and the row ran out of steps.
+    pub fn has_survived(&self, row: &Row) -> bool {
+        row.generation != 0 && self.generation == row.generation && self.status == SURVIVED
+    }
+
     /// Whether the slot's row has not met a forward yet.
     pub fn is_fresh(&self, row: &Row) -> bool {
         row.generation != 0 && self.generation != row.generation

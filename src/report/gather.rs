@@ -165,8 +165,9 @@ impl Gathered {
     }
 }
 
-fn clean<'a>(layout: &'a Layout, record: &'a DefenceRecord) -> Clean<'a> {
-    Clean { ids: &layout.ids, labels: &layout.labels, predictions: &record.predictions, failed: &record.failed }
+pub(super) fn clean<'a>(layout: &'a Layout, record: &'a DefenceRecord) -> Clean<'a> {
+    let DefenceRecord { predictions, failed, rejected, .. } = record;
+    Clean { ids: &layout.ids, labels: &layout.labels, predictions, failed, rejected }
 }
 
 /// Places of a series' defence and threat in the layout.

@@ -20,7 +20,13 @@ pub fn labelled(results: &Results) -> Cow<'_, Results> {
     shown.cells.iter_mut().for_each(|cell| change(&mut cell.defence));
     shown.worst_case.iter_mut().for_each(|worst| change(&mut worst.defence));
     shown.checks.iter_mut().for_each(|check| change(&mut check.defence));
+    shown.certified.iter_mut().for_each(|certified| change(&mut certified.defence));
+    shown.uncertified.iter_mut().for_each(|refused| change(&mut refused.defence));
     shown.timing.cells.iter_mut().for_each(|timing| change(&mut timing.defence));
+    shown.timing.defences.iter_mut().for_each(|timing| change(&mut timing.defence));
+    shown.timing.certificates.iter_mut().for_each(|timing| change(&mut timing.defence));
+    // A defence without seeds is a recipe by its own name.
+    shown.groups.iter_mut().for_each(|group| change(&mut group.recipe));
     shown.apparent_gains.iter_mut().for_each(|gain| change(&mut gain.unknown));
     Cow::Owned(shown)
 }

@@ -78,6 +78,16 @@ pub fn decode_words(bytes: &[u8], column: usize) -> rusqlite::Result<Vec<u32>> {
     Ok(words.iter().map(|&word| u32::from_le_bytes(word)).collect())
 }
 
+/// Two flags in a byte, the first in its lowest bit.
+pub fn encode_flags([first, second]: [bool; 2]) -> u8 {
+    u8::from(first) | u8::from(second) << 1
+}
+
+/// The flags in a byte.
+pub fn decode_flags(byte: u8) -> [bool; 2] {
+    [byte & 1 != 0, byte & 2 != 0]
+}
+
 /// Pixels as bytes, to the bit.
 pub fn encode_pixels(pixels: &[f32]) -> Vec<u8> {
     pixels.iter().flat_map(|pixel| pixel.to_le_bytes()).collect()

@@ -17,6 +17,8 @@ pub struct DefenceRecord {
     pub predictions: Vec<u32>,
     /// Where that decision met a NaN or an infinity; one an example.
     pub failed: Vec<bool>,
+    /// Where it rejects the input; one an example.
+    pub rejected: Vec<bool>,
     /// Forward passes of the clean pass.
     pub forwards: u64,
 }
@@ -59,9 +61,9 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub fn put_defence(&self, defence: &DefenceRecord) -> Result<()> {
-        let DefenceRecord { name, info, predictions, failed, forwards } = defence;
-        let failed: Vec<u8> = failed.iter().map(|&failed| u8::from(failed)).collect();
-        let row = (name, info, codec::encode_words(predictions), failed, forwards.cast_signed());
+        let DefenceRecord { name, info, predictions, failed, rejected, forwards } = defence;
+        let flags: Vec<u8> = failed.iter().zip(rejected).map(|(&failed, &rejected)| codec::encode_flags([failed, rejected])).collect();
+        let row = (name, info, codec::encode_words(predictions), flags, forwards.cast_signed());
         self.commit(|transaction| transaction.execute("INSERT OR REPLACE INTO defence VALUES (?, ?, ?, ?, ?)", row).map(drop))
     }
 
@@ -73,11 +75,13 @@ impl Store {
         self.query(|connection| {
             let sql = "SELECT info, predictions, failed, forwards FROM defence WHERE name = ?";
             let row = connection.query_row(sql, [name], |row| {
+                let flags = || Ok::<_, rusqlite::Error>(row.get_ref(2)?.as_blob()?.iter().map(|&byte| codec::decode_flags(byte)));
                 Ok(DefenceRecord {
                     name: name.to_owned(),
                     info: row.get(0)?,
                     predictions: codec::decode_words(row.get_ref(1)?.as_blob()?, 1)?,
-                    failed: row.get_ref(2)?.as_blob()?.iter().map(|&byte| byte != 0).collect(),
+                    failed: flags()?.map(|[failed, _]| failed).collect(),
+                    rejected: flags()?.map(|[_, rejected]| rejected).collect(),
                     forwards: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
             });

@@ -7,8 +7,18 @@ use std::path::{Path, PathBuf};
 use super::{FILE, fault, files, lock};
 use crate::error::{Error, Result};
 
-/// What a run writes beside its store, and makes again from it.
-const OUTPUTS: [&str; 5] = ["results.json", "results.csv", "examples.parquet", "report.html", "suite.toml"];
+/// What a run, or an export of it, writes beside its store, and makes again from it.
+const OUTPUTS: [&str; 9] = [
+    "results.json",
+    "results.csv",
+    "certified.csv",
+    "examples.parquet",
+    "report.html",
+    "suite.toml",
+    "defences.csv",
+    "defences.tex",
+    "defences.md",
+];
 /// The log of a run.
 const LOG: &str = "log.jsonl";
 /// The folders of its plots and exports; of the files in them, those that end so are the run's.

@@ -52,6 +52,17 @@ impl Store {
         })
     }
 
+    /// Adds to what a series cost.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn book(&self, series: &SeriesKey, cost: &Cost) -> Result<()> {
+        self.commit(|transaction| {
+            let id = find_or_add(transaction, series)?;
+            add_cost(transaction, id, cost)
+        })
+    }
+
     /// The outcomes of a series, by example.
     ///
     /// # Errors

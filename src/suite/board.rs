@@ -25,6 +25,8 @@ struct State {
     relieved: Vec<bool>,
     handed_out: usize,
     stopped: bool,
+    /// Second up to which time is booked.
+    booked: f64,
 }
 
 /// The examples of a series under way.
@@ -43,6 +45,7 @@ impl Board {
             relieved: vec![false; slots.len()],
             handed_out: 0,
             stopped: false,
+            booked: 0.0,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), started: Instant::now() }
     }
@@ -54,6 +57,13 @@ impl Board {
     /// Seconds since the series began.
     pub(super) fn now(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
+    }
+
+    /// Seconds that are not booked yet, of all workers together; from now on they are.
+    pub(super) fn book(&self) -> f64 {
+        let mut state = self.state();
+        let now = self.now();
+        now - std::mem::replace(&mut state.booked, now)
     }
 
     /// Another chunk for a worker that has rows; `None` where there is none now.

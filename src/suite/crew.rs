@@ -92,7 +92,11 @@ impl Stations {
             };
             match caught(|| Ok(failed.anew(&handle, slots, &run.resolved.data))) {
                 Ok(station) => {
-                    remember(run.store, &failed.info, slots).ok()?;
+                    // Without it, going on later would begin with too many slots again, and find its way down again.
+                    if let Err(error) = remember(run.store, &failed.info, slots) {
+                        tracing::error!(device = %name, slots, %error, "the number of slots cannot be kept");
+                        run.observer.note(&format!("{name}: {error}"));
+                    }
                     let station = Arc::new(station);
                     self.places()[place] = Some(station.clone());
                     return Some(station);

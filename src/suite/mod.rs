@@ -14,6 +14,7 @@ mod data;
 mod entries;
 pub mod forecast;
 mod model;
+mod models;
 mod overrides;
 pub mod plan;
 mod reader;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::checks::{self, extend, keep_layout};
 use super::crew::{Crew, Stations};
+use super::models::refuse_replaced;
 use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker, caught};
 use super::series;
@@ -91,6 +92,7 @@ pub fn run(request: &RunRequest, observer: &dyn Observer) -> Result<(Store, Endi
     let choices = selection.resolve()?;
     let stations = stations(request, &resolved, &choices)?;
     let store = Store::open(&out, &resolved.identity(), request.mode)?;
+    refuse_replaced(&store, &resolved)?;
     if request.keep_examples {
         store.keep_examples()?;
     }
@@ -142,6 +144,10 @@ fn carry_out(
 ) -> Result<()> {
     let run = Run { resolved, store, stations, observer, checks: request.checks };
     let prepared = run.prepare(&request.weights)?;
+    // Before the first attack, which may step on the last defence.
+    for (spec, made) in run.resolved.suite.defences.iter().zip(&prepared) {
+        run.refuse_other_weights(spec, made)?;
+    }
     let mut met = Vec::new();
     for (at, spec) in run.resolved.suite.defences.iter().enumerate() {
         let clean = run.meet(spec, &run.resolved.designs[at], &prepared[at])?;
@@ -181,6 +187,8 @@ fn default_out(suite: &Path) -> PathBuf {
 struct Work {
     flops: u64,
     memory: u64,
+    /// Forward passes.
+    draws: u32,
 }
 
 /// A run under way.
@@ -233,16 +241,17 @@ impl Run<'_> {
         let (data, seed) = (&*self.resolved.data, self.resolved.suite.seed);
         let clean = self.on_first(|first| clean::decide(&on(spec, prepared, first), data, &*first.data, first.info.slots, seed))?;
         let first = self.stations.first()?;
-        let oracle = on(spec, prepared, &first);
-        let mut work = Work { flops: 0, memory: 0 };
+        let draws = on(spec, prepared, &first).draws();
+        let mut work = Work { flops: 0, memory: 0, draws };
         for (design, member) in designs.iter().zip(&prepared.members) {
-            work.flops += design.graph.flops()? * u64::from(oracle.draws());
+            work.flops += design.graph.flops()? * u64::from(draws);
             work.memory += 4 * (member.weights.parameters() + design.graph.activations()?) as u64;
         }
         self.take_down(spec, prepared, &clean, work)?;
         let trained: Option<Vec<f64>> = prepared.members.iter().map(|member| member.seconds).collect();
         let trained = trained.map(|seconds| seconds.iter().sum());
-        speed::keep(self.store, &spec.name, trained, || speed::measure(&oracle, data, &*first.data, first.info.slots))?;
+        let seconds = || self.on_first(|first| speed::measure(&on(spec, prepared, first), data, &*first.data, first.info.slots));
+        speed::keep(self.store, &spec.name, trained, seconds)?;
         Ok(clean)
     }
 
@@ -298,7 +307,21 @@ impl Run<'_> {
         if self.resolved.suite.precision.is_single() { oracle } else { oracle.with_half() }
     }
 
-    /// Keeps what the defence is and says, or finds that it is what it was.
+    /// Refuses a defence whose training came to other weights than those that an earlier part of the run attacked.
+    fn refuse_other_weights(&self, spec: &super::DefenceSpec, prepared: &Made) -> Result<()> {
+        let Some(record) = self.store.defence(&spec.name)? else { return Ok(()) };
+        let before: DefenceInfo = serde_json::from_str(&record.info).map_err(|error| {
+            Error::store(format!("the record of defence \"{}\" cannot be read: {error}", spec.name)).help("use --fresh")
+        })?;
+        if before.weights == prepared.weights_hash() {
+            return Ok(());
+        }
+        let message = format!("defence \"{}\" has other weights than when this run was begun", spec.name);
+        Err(Error::input(message)
+            .help("name the folder of its former weights with --weights, choose another --out, or begin anew with --fresh"))
+    }
+
+    /// Keeps what the defence is and says.
     fn take_down(&self, spec: &super::DefenceSpec, prepared: &Made, clean: &[CleanDecision], work: Work) -> Result<()> {
         let right = clean.iter().zip(&self.resolved.data.labels).filter(|(clean, label)| clean.is_right(**label)).count();
         let info = DefenceInfo {
@@ -317,21 +340,13 @@ impl Run<'_> {
             flops: work.flops,
             memory: work.memory,
         };
-        if let Some(record) = self.store.defence(&spec.name)? {
-            let before: DefenceInfo = serde_json::from_str(&record.info).map_err(|error| {
-                Error::store(format!("the record of defence \"{}\" cannot be read: {error}", spec.name)).help("use --fresh")
-            })?;
-            if before.weights != info.weights {
-                let message = format!("defence \"{}\" has other weights than when this run was begun", spec.name);
-                return Err(Error::input(message).help("put the former checkpoint back, choose another --out, or begin anew with --fresh"));
-            }
-        }
         self.store.put_defence(&DefenceRecord {
             name: spec.name.clone(),
             info: serde_json::to_string(&info).expect("an info is plain JSON"),
             predictions: clean.iter().map(|clean| clean.prediction).collect(),
             failed: clean.iter().map(|clean| clean.failed).collect(),
-            forwards: clean.len() as u64,
+            rejected: clean.iter().map(|clean| clean.rejected).collect(),
+            forwards: clean.len() as u64 * u64::from(work.draws),
         })?;
         for (member, made) in spec.members().iter().zip(&prepared.members).filter(|(_, made)| !made.history.is_empty()) {
             self.store.put_training(&member.name, &serde_json::to_string(&made.history).expect("a history is plain JSON"))?;

@@ -62,11 +62,26 @@ pub struct Series<'a> {
 
 /// Where finished chunks go.
 pub trait Sink: Sync {
-    /// Takes a chunk that a device has finished.
+    /// Takes a chunk that a device has finished, and what was spent since the last time.
     ///
     /// # Errors
     /// It cannot be written down.
-    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen], kept: &[KeptPoint]) -> Result<()>;
+    fn commit(
+        &self,
+        device: &DeviceInfo,
+        outcomes: &[ExampleOutcomes],
+        specimens: &[Specimen],
+        kept: &[KeptPoint],
+        spent: &Cost,
+    ) -> Result<()>;
+
+    /// Takes what was spent since the last time, without a chunk.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    fn spent(&self, _spent: &Cost) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether every point that broke is to be kept.
     fn keeps(&self) -> bool {
@@ -97,24 +112,20 @@ pub fn check_interrupt() -> Result<()> {
 ///
 /// # Errors
 /// A store that fails; a user's interrupt; a device that stopped, where no other is left. What was committed stays committed.
-pub fn run(series: &Series, workers: Vec<Worker>, positions: &[usize], sink: &dyn Sink, renew: &Renew) -> Result<Cost> {
+pub fn run(series: &Series, workers: Vec<Worker>, positions: &[usize], sink: &dyn Sink, renew: &Renew) -> Result<()> {
     let slots: Vec<usize> = workers.iter().map(|worker| worker.info.slots).collect();
     let board = Board::new(positions, &slots);
-    let costs: Vec<Result<Cost>> = std::thread::scope(|scope| {
+    let ends: Vec<Result<()>> = std::thread::scope(|scope| {
         let board = &board;
         let serve = |(at, worker)| scope.spawn(move || Shift { series, board, sink, renew, at }.serve(worker));
         let threads: Vec<_> = workers.into_iter().enumerate().map(serve).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))).collect()
     });
-    let mut cost = Cost::default();
-    for one in costs {
-        cost += one?;
-    }
+    ends.into_iter().collect::<Result<()>>()?;
     if board.is_left() {
         return Err(Error::device("no device is left to run on").help(AGAIN));
     }
-    cost.seconds = board.now();
-    Ok(cost)
+    Ok(())
 }
 
 /// What takes the place of a worker that failed; `None` where nothing does.
@@ -138,18 +149,10 @@ struct Shift<'a> {
 
 impl Shift<'_> {
     /// Runs what the board hands out until nothing is left, or the device fails and nothing takes its place.
-    fn serve(&self, mut worker: Worker) -> Result<Cost> {
-        let mut cost = Cost::default();
+    fn serve(&self, mut worker: Worker) -> Result<()> {
         while let Some(chunk) = self.board.wait(self.at) {
             match self.drive(&worker, chunk) {
-                Ok(effort) => {
-                    cost.device_forwards += effort.forwards;
-                    cost.device_backwards += effort.backwards;
-                    cost.active += effort.occupied;
-                    cost.capacity += effort.steps * worker.info.slots as u64;
-                    cost.fed_active += effort.fed_occupied;
-                    cost.fed_capacity += effort.fed_steps * worker.info.slots as u64;
-                }
+                Ok(()) => {}
                 Err(error) if error.kind() == Kind::Device => {
                     // Its rows go to the others before anything is put in its place: that may take a while.
                     self.board.lose(self.at);
@@ -166,10 +169,10 @@ impl Shift<'_> {
                 }
             }
         }
-        Ok(cost)
+        Ok(())
     }
 
-    fn drive(&self, worker: &Worker, chunk: Taken) -> Result<Effort> {
+    fn drive(&self, worker: &Worker, chunk: Taken) -> Result<()> {
         let mut feed = Chunks::new(self, worker, chunk);
         let drive = Drive {
             oracle: &worker.oracle,
@@ -181,7 +184,10 @@ impl Shift<'_> {
             slots: worker.info.slots,
             cadence: worker.cadence,
         };
-        caught(|| drive.run(&mut feed))
+        let driven = caught(|| drive.run(&mut feed)).map(|effort| feed.worked(effort));
+        // What was done is booked, however it ended.
+        let booked = self.sink.spent(&feed.spent());
+        driven.and(booked)
     }
 }
 
@@ -211,13 +217,39 @@ struct Chunks<'a> {
     /// By position of an example: its chunk, and when it was taken.
     under_way: BTreeMap<usize, (usize, f64)>,
     next: VecDeque<(usize, usize)>,
+    effort: Effort,
+    booked: Effort,
 }
 
 impl<'a> Chunks<'a> {
     fn new(shift: &'a Shift, worker: &'a Worker, chunk: Taken) -> Self {
-        let mut feed = Self { shift, worker, chunks: BTreeMap::new(), under_way: BTreeMap::new(), next: VecDeque::new() };
+        let mut feed = Self {
+            shift,
+            worker,
+            chunks: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            next: VecDeque::new(),
+            effort: Effort::default(),
+            booked: Effort::default(),
+        };
         feed.queue(chunk);
         feed
+    }
+
+    /// What was spent since this was asked last.
+    fn spent(&mut self) -> Cost {
+        let before = std::mem::replace(&mut self.booked, self.effort);
+        let since = |of: fn(&Effort) -> u64| of(&self.effort) - of(&before);
+        let slots = self.worker.info.slots as u64;
+        Cost {
+            seconds: self.shift.board.book(),
+            device_forwards: since(|effort| effort.forwards),
+            device_backwards: since(|effort| effort.backwards),
+            active: since(|effort| effort.occupied),
+            capacity: since(|effort| effort.steps) * slots,
+            fed_active: since(|effort| effort.fed_occupied),
+            fed_capacity: since(|effort| effort.fed_steps) * slots,
+        }
     }
 
     fn queue(&mut self, Taken { number, positions }: Taken) {
@@ -283,8 +315,11 @@ impl Feed for Chunks<'_> {
         chunk.specimens.insert(chain.position, specimen);
     }
 
+    fn worked(&mut self, effort: Effort) {
+        self.effort = effort;
+    }
+
     fn finish(&mut self, chain: Chain) -> Result<()> {
-        check_interrupt()?;
         let outcomes = chain.outcomes();
         let work: u32 = outcomes.outcomes.iter().map(|outcome| outcome.forwards + outcome.backwards).sum();
         let chunk = self.chunk(&chain);
@@ -299,7 +334,8 @@ impl Feed for Chunks<'_> {
             if board.settle(at, number) {
                 outcomes.sort_by_key(|outcomes| outcomes.example);
                 let specimens: Vec<Specimen> = specimens.into_values().collect();
-                self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept)?;
+                let spent = self.spent();
+                self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept, &spent)?;
             }
         }
         board.ended(at, f64::from(work), taken);

@@ -98,35 +98,43 @@ impl Search<'_> {
         let Some(scout) = scout(self.parts, walk, self.epsilons) else { return Ok(Default::default()) };
         let found = Collected::default();
         let looking = Search { parts: &[scout], ..*self };
-        let cost = looking.run(staff, positions, &|position| looking.chain(position, Walk::Bisect, self.epsilons), &found)?;
+        looking.run(staff, positions, &|position| looking.chain(position, Walk::Bisect, self.epsilons), &found)?;
         let look = |found: ExampleOutcomes| {
             let first = found.outcomes.iter().position(|outcome| outcome.verdict == Verdict::Broken);
             (found.example, Look { epsilon: first.unwrap_or(self.epsilons.len() - 1), found })
         };
-        Ok((found.take().into_iter().map(look).collect(), cost))
+        let (found, cost) = found.take();
+        Ok((found.into_iter().map(look).collect(), cost))
     }
 
     /// Runs the chains of the examples at positions.
-    pub(super) fn run(&self, staff: &Staff, positions: &[usize], chain: &(dyn Fn(usize) -> Chain + Sync), sink: &dyn Sink) -> Result<Cost> {
+    pub(super) fn run(&self, staff: &Staff, positions: &[usize], chain: &(dyn Fn(usize) -> Chain + Sync), sink: &dyn Sink) -> Result<()> {
         let shown = |position| self.shown.contains(&position);
         let series = Series { key: self.key, parts: self.parts, random: self.random, data: self.data, chain, shown: &shown };
         schedule::run(&series, (staff.workers)(), positions, sink, staff.renew)
     }
 }
 
-/// Keeps outcomes in memory.
+/// Keeps outcomes, and what they cost, in memory.
 #[derive(Default)]
-pub(super) struct Collected(Mutex<Vec<ExampleOutcomes>>);
+pub(super) struct Collected(Mutex<(Vec<ExampleOutcomes>, Cost)>);
 
 impl Collected {
-    pub(super) fn take(self) -> Vec<ExampleOutcomes> {
+    pub(super) fn take(self) -> (Vec<ExampleOutcomes>, Cost) {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Collected {
-    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint]) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(outcomes);
+    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint], spent: &Cost) -> Result<()> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.0.extend_from_slice(outcomes);
+        all.1 += *spent;
+        Ok(())
+    }
+
+    fn spent(&self, spent: &Cost) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 += *spent;
         Ok(())
     }
 }

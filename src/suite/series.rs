@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::crew::Crew;
 use super::run::Run;
@@ -51,11 +52,18 @@ pub(super) fn run(run: &Run, key: &SeriesKey, crew: &Crew, clean: &[CleanDecisio
     let search = Search { key, parts: &parts, random, data, clean, epsilons: &threat.epsilons, shown: &shown };
     let job = Job { run, keep, search };
     job.attack_all(crew, &right, walk)?;
-    if walk == Walk::Each || run.store.audits(key)?.is_some() {
+    if walk == Walk::Each {
         return Ok(());
     }
-    let (audits, cost) = job.audit(crew)?;
-    run.store.commit_audit(key, &audits, &cost)?;
+    // A run that was stopped between an audit and what follows from it has the audit alone.
+    let audits = match run.store.audits(key)? {
+        Some(audits) => audits,
+        None => {
+            let (audits, cost) = job.audit(crew)?;
+            run.store.commit_audit(key, &audits, &cost)?;
+            audits
+        }
+    };
     let found = audit::summary(&audits);
     if audit::needs_exhaustive(found.errors, found.audited) {
         run.observer.note(&format!(
@@ -99,18 +107,19 @@ impl Job<'_> {
         if left.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let (looks, looking) = staffed(crew, false, |staff| search.look(staff, &left, walk))?;
+        store.book(search.key, &looking)?;
         let chain = |position: usize| {
             let chain = search.chain(position, walk, search.epsilons);
             let Some(look) = looks.get(&chain.example) else { return chain };
             let [forwards, backwards] = look.passes();
             chain.begin_at(look.epsilon, forwards, backwards)
         };
-        let mut cost = staffed(crew, false, |staff| search.run(staff, &left, &chain, &sink))?;
-        cost += looking;
-        tracing::info!(defence = %search.key.defence, attack = %search.key.attack, norm = search.key.norm.name(), seconds = cost.seconds, "series ended");
-        // The rows are there already; this books what the devices did.
-        store.commit_chunk(search.key, &device, &[], &cost)
+        staffed(crew, false, |staff| search.run(staff, &left, &chain, &sink))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::info!(defence = %search.key.defence, attack = %search.key.attack, norm = search.key.norm.name(), seconds, "series ended");
+        Ok(())
     }
 
     /// Sorts by the clean decision's margin, the largest first: those rows tend to stand, and so to take longest, and are best begun early.
@@ -164,8 +173,10 @@ impl Job<'_> {
             let epsilon = search.epsilons[index];
             let found = Collected::default();
             let chain = |position| search.chain(position, Walk::Each, &[epsilon]);
-            cost += staffed(crew, true, |staff| search.run(staff, &round, &chain, &found))?;
-            for outcomes in found.take() {
+            staffed(crew, true, |staff| search.run(staff, &round, &chain, &found))?;
+            let (found, spent) = found.take();
+            cost += spent;
+            for outcomes in found {
                 let Outcome { verdict, forwards, backwards, .. } = outcomes.outcomes[0];
                 audits.push(Audited { example: outcomes.example, epsilon, verdict, forwards, backwards });
             }
@@ -195,17 +206,29 @@ impl Sink for ToStore<'_> {
         self.job.keep
     }
 
-    fn commit(&self, device: &DeviceInfo, outcomes: &[ExampleOutcomes], specimens: &[Specimen], kept: &[KeptPoint]) -> Result<()> {
+    fn commit(
+        &self,
+        device: &DeviceInfo,
+        outcomes: &[ExampleOutcomes],
+        specimens: &[Specimen],
+        kept: &[KeptPoint],
+        spent: &Cost,
+    ) -> Result<()> {
         let Job { run, keep, search: Search { key, .. } } = self.job;
         if *keep {
             let ids: Vec<u32> = outcomes.iter().map(|outcomes| outcomes.example).collect();
             run.store.put_kept(key, &ids, kept)?;
         }
-        run.store.commit_chunk(key, device, outcomes, &Cost::default())?;
+        // Before the rows: of examples that are finished none is made again.
         run.store.put_specimens(specimens)?;
+        run.store.commit_chunk(key, device, outcomes, spent)?;
         let done = self.done.fetch_add(outcomes.len(), Ordering::Relaxed) + outcomes.len();
         run.observer.series(key, done, self.total);
         Ok(())
+    }
+
+    fn spent(&self, spent: &Cost) -> Result<()> {
+        self.job.run.store.book(self.job.search.key, spent)
     }
 
     fn lost(&self, device: &DeviceInfo, error: &Error) {

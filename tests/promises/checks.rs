@@ -344,6 +344,11 @@ fn an_attack_that_more_steps_improve_has_not_converged() {
     let with = |options| Case::new(trained(), pictures()).attacked("pgd", options, Norm::Linf, &EPSILONS).found("not-converged");
     let lame = with("steps = 2\nstep_relative = 0.15\nrandom_start = false");
     assert_eq!((lame.verdict, lame.remedy), (Verdict::Fail, Some(Remedy::Longer { attack: "pgd".into() })), "{}", lame.detail);
+    let covered = Case::new(trained(), pictures())
+        .attacked("pgd", "steps = 2\nstep_relative = 0.15\nrandom_start = false", Norm::Linf, &EPSILONS)
+        .attacked("autoattack", "", Norm::Linf, &EPSILONS)
+        .found("not-converged");
+    assert!(covered.verdict == Verdict::Warn && covered.detail.contains("by other attacks of the suite"), "{covered:?}");
     let thorough = with("steps = 40\nrestarts = 2");
     assert!(thorough.verdict <= Verdict::Warn && thorough.forwards > 0, "{thorough:?}");
     let alone = Case::new(trained(), pictures()).attacked("fgsm", "", Norm::Linf, &EPSILONS).found("not-converged");

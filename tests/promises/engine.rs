@@ -11,6 +11,7 @@ use gauntlet::engine::chain::{Chain, Walk};
 use gauntlet::engine::clean;
 use gauntlet::engine::drive::send;
 use gauntlet::engine::examples::{Examples, Streamed};
+use gauntlet::evaluate::cost::Cost;
 use gauntlet::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen, Verdict};
 use gauntlet::evaluate::results::DeviceInfo;
 use gauntlet::store::KeptPoint;
@@ -191,7 +192,7 @@ struct Kept {
 }
 
 impl Sink for Kept {
-    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint]) -> gauntlet::Result<()> {
+    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint], _: &Cost) -> gauntlet::Result<()> {
         for outcomes in outcomes {
             assert!(self.outcomes.lock().unwrap().insert(outcomes.example, outcomes.clone()).is_none(), "committed twice");
         }

@@ -2,6 +2,7 @@
 
 use gauntlet::evaluate::accuracy::{Clean, cells, worst_case};
 use gauntlet::evaluate::audit::{check, needs_exhaustive, summary};
+use gauntlet::evaluate::checks;
 use gauntlet::evaluate::cost::{Cost, Spent, timing};
 use gauntlet::evaluate::interval::{clopper_pearson_upper, wilson};
 use gauntlet::evaluate::record::{Audited, ExampleOutcomes, Outcome, SeriesKey, Settled, Verdict};
@@ -61,16 +62,19 @@ struct Examples {
     labels: Vec<u32>,
     predictions: Vec<u32>,
     failed: Vec<bool>,
+    rejected: Vec<bool>,
 }
 
 impl Examples {
     fn new(predictions: &[u32]) -> Self {
         let ids = (10..10 + predictions.len() as u32).collect();
-        Self { ids, labels: vec![1; predictions.len()], predictions: predictions.to_vec(), failed: vec![false; predictions.len()] }
+        let none = vec![false; predictions.len()];
+        Self { ids, labels: vec![1; predictions.len()], predictions: predictions.to_vec(), failed: none.clone(), rejected: none }
     }
 
     fn clean(&self) -> Clean<'_> {
-        Clean { ids: &self.ids, labels: &self.labels, predictions: &self.predictions, failed: &self.failed }
+        let Self { ids, labels, predictions, failed, rejected } = self;
+        Clean { ids, labels, predictions, failed, rejected }
     }
 }
 
@@ -272,14 +276,13 @@ fn an_audit_above_one_error_in_a_hundred_sends_the_series_back() {
     (dirty[3].verdict, dirty[4].verdict) = (Verdict::Broken, Verdict::Failed);
     let found = summary(&dirty);
     assert_eq!((found.audited, found.errors, found.forwards), (50, 2, 2000), "a failure confirms no survival");
-    let verdict = |audits: &[Audited], rerun| check(&pgd(), audits, rerun).verdict;
+    let verdict = |audits: &[Audited], rerun| check(&pgd(), audits, rerun).0;
     assert_eq!(
         [verdict(&[], false), verdict(&clean, false), verdict(&dirty, true), verdict(&dirty, false)],
-        ["skip", "pass", "warn", "fail"]
+        [checks::Verdict::Skip, checks::Verdict::Pass, checks::Verdict::Warn, checks::Verdict::Fail]
     );
-    let check = check(&pgd(), &dirty, false);
-    assert_eq!((check.check.as_str(), check.defence.as_str(), check.forwards), ("sweep-audit", "undefended", 2000));
-    assert!(check.detail.contains("pgd, linf: 2 of 50") && check.detail.contains("12.1 %") && check.detail.contains("exhaustive"));
+    let (_, detail) = check(&pgd(), &dirty, false);
+    assert!(detail.contains("pgd, linf: 2 of 50") && detail.contains("12.1 %") && detail.contains("exhaustive"));
 }
 
 fn seconds_are_shared_among_a_series_cells_by_propagations() {

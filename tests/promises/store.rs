@@ -164,6 +164,7 @@ fn facts_defences_trainings_and_specimens_come_back_as_they_were() {
         info: r#"{"clean_accuracy":0.1}"#.into(),
         predictions: vec![0, 9, u32::MAX],
         failed: vec![false, true, false],
+        rejected: vec![false, true, true],
         forwards: u64::MAX,
     };
     let specimen = |attack: &str, epsilon, example| Specimen {

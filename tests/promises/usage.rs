@@ -12,6 +12,11 @@ promises! {
     a_group_of_seeds_is_compared_by_its_name,
     everything_that_can_be_listed_is_named_by_the_help,
     missing_data_are_told_with_the_files_that_are_wanted,
+    a_run_whose_model_was_replaced_is_refused_finished_or_not,
+    what_a_detector_rejects_without_an_attack_is_not_right_anywhere,
+    defences_whose_weights_would_share_a_file_are_not_trained,
+    an_audit_that_a_stop_left_without_its_consequence_is_acted_on,
+    what_a_run_cost_is_kept_when_it_is_killed,
 }
 
 fn a_place_that_cannot_be_written_is_bad_input_before_anything_runs() {
@@ -133,6 +138,12 @@ fn a_group_of_seeds_is_compared_by_its_name() {
     let pairs = |comparison: &serde_json::Value| comparison["pairs"].as_array().unwrap().clone();
     let (all, group) = (compared(&[]), compared(&["--defence", "plain"]));
     assert_eq!(pairs(&group), pairs(&all), "by its name and without one, the same comparisons with the same corrections");
+    // A seed that only one run has is no pair, and passes no gate.
+    ends(&bench.run_to("fewer", &["--limit", "20", "--set", "defence.plain.seeds=[1]"]), 0);
+    let gated = |a: &str, b: &str| bench.run(&["compare", a, b, "--defence", "plain", "--gate", "99"]);
+    ends(&gated("a", "b"), 0);
+    let said = ends(&gated("a", "fewer"), 1);
+    assert!(said.contains("only in A: plain#2") && said.contains("B has nothing to hold against it"), "{said}");
     let one = compared(&["--defence", "plain#1", "--with", "plain"]);
     assert_eq!(pairs(&one).len(), pairs(&all).len());
     assert!(pairs(&one).iter().all(|pair| pair["defences"][0] == "plain#1"), "{one}");
@@ -171,4 +182,90 @@ fn missing_data_are_told_with_the_files_that_are_wanted() {
             fs::create_dir(bench.root.join("fashion")).unwrap();
         }
     }
+}
+
+fn a_run_whose_model_was_replaced_is_refused_finished_or_not() {
+    let bench = with_a_model();
+    let given = SUITE.replace("\"mlp\", seed = 1, hidden = 32, layers = 1", &format!("\"linear\", weights = \"{WEIGHTS}\""));
+    let given: String = given.lines().filter(|line| !line.starts_with("train")).map(|line| format!("{line}\n")).collect();
+    fs::write(bench.root.join("suite.toml"), &given).unwrap();
+    let run = |code| ends(&bench.run_to("out", &["--limit", "20"]), code);
+    run(0);
+    assert!(run(0).contains("Nothing to do"));
+    let before = bench.results("out");
+    let first = fs::read(bench.root.join(WEIGHTS)).unwrap();
+    // The same defence, trained for longer.
+    let linear = SUITE.replace("\"mlp\", seed = 1, hidden = 32, layers = 1", "\"linear\", seed = 1").replace("epochs = 15", "epochs = 3");
+    fs::write(bench.root.join("other.toml"), linear).unwrap();
+    ends(&bench.run(&["train", "other.toml", "--device", "cpu", "--out", "weights"]), 0);
+    assert_ne!(fs::read(bench.root.join(WEIGHTS)).unwrap(), first);
+    let said = run(2);
+    assert!(said.contains("defence \"plain\": its model is another one") && said.contains("--fresh"), "{said}");
+    assert_eq!(bench.results("out"), before, "nothing was written");
+    fs::write(bench.root.join(WEIGHTS), first).unwrap();
+    assert!(run(0).contains("Nothing to do"));
+}
+
+fn what_a_detector_rejects_without_an_attack_is_not_right_anywhere() {
+    let bench = Bench::new(&SUITE.replace("epochs = 15 }", "epochs = 2 }\nstack = [{ kind = \"grid-detector\" }]"));
+    // The detector takes multiples of 1/255 alone, and most digits have other values.
+    bench.run_to("out", &["--limit", "40", "--no-checks"]);
+    let results = bench.results("out");
+    let clean = &results["defences"][0]["clean_accuracy"];
+    assert!(clean.as_f64().unwrap() < 0.5, "{clean}");
+    for cell in results["cells"].as_array().unwrap() {
+        assert_eq!(&cell["clean_accuracy"], clean);
+        assert!(cell["robust_accuracy"].as_f64() <= clean.as_f64());
+    }
+    let output = bench.run(&["compare", "out", "out", "--json"]);
+    let comparison: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(&comparison["pairs"][0]["robust_accuracy"][0], clean, "{comparison}");
+}
+
+fn defences_whose_weights_would_share_a_file_are_not_trained() {
+    let (head, defence) = SUITE.split_once("[[defence]]").unwrap();
+    let (defence, tail) = defence.split_once("[[attack]]").unwrap();
+    let [one, other] = ["plain a", "plain_a"].map(|name| format!("[[defence]]{}", defence.replace("\"plain\"", &format!("{name:?}"))));
+    let bench = Bench::new(&format!("{head}{one}{other}[[attack]]{tail}"));
+    let said = ends(&bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "weights"]), 2);
+    assert!(said.contains("\"plain a\" and \"plain_a\" would both be written to plain_a.safetensors"), "{said}");
+    assert!(!bench.root.join("weights").exists());
+    let fast = ["--defence", "plain a", "--set", "defence.plain_a.train.epochs=1"];
+    ends(&bench.run(&[&["train", "suite.toml", "--device", "cpu", "--out", "weights"], &fast[..]].concat()), 0);
+}
+
+fn an_audit_that_a_stop_left_without_its_consequence_is_acted_on() {
+    let bench = Bench::new(SUITE);
+    ends(&bench.run_to("out", &["--no-checks"]), 0);
+    let forwards = |results: &serde_json::Value| results["cells"][4]["forwards"].as_u64().unwrap();
+    let before = bench.results("out");
+    assert!(before["cells"].as_array().unwrap().iter().any(|cell| cell["inferred"].as_u64().unwrap() > 0), "{before}");
+    // As if all that was audited had broken, and the run had been killed right then.
+    let store = rusqlite::Connection::open(bench.root.join("out/store.sqlite")).unwrap();
+    assert!(store.execute("UPDATE audit SET verdict = 0", []).unwrap() > 0);
+    store.execute("DELETE FROM fact WHERE key = 'complete'", []).unwrap();
+    drop(store);
+    let said = ends(&bench.run_to("out", &["--no-checks"]), 0);
+    assert!(said.contains("every epsilon is run by itself"), "{said}");
+    let after = bench.results("out");
+    assert!(after["cells"].as_array().unwrap().iter().all(|cell| cell["inferred"] == 0), "{after}");
+    assert!(forwards(&after) >= forwards(&before));
+}
+
+fn what_a_run_cost_is_kept_when_it_is_killed() {
+    let bench = Bench::new(&SUITE.replace("steps = 20", "steps = 400"));
+    ends(&bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "weights"]), 0);
+    let mut child = bench.command(&["run", "suite.toml", "--device", "cpu", "--out", "out", "--slots", "8", "--no-checks"]).spawn().unwrap();
+    let store = bench.root.join("out/store.sqlite");
+    let finished = |sql: &str| -> Option<i64> { rusqlite::Connection::open(&store).ok()?.query_row(sql, [], |row| row.get(0)).ok() };
+    let of_pgd = "FROM series WHERE attack = 'pgd'";
+    let rows = format!("SELECT count(*) FROM outcome WHERE series = (SELECT id {of_pgd})");
+    let begun = std::time::Instant::now();
+    while finished(&rows).is_none_or(|count| count < 30) && child.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed().as_secs() < 120, "no rows");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(finished(&format!("SELECT device_backwards {of_pgd}")).unwrap() > 0, "what the finished chunks cost is there");
 }

@@ -10,15 +10,24 @@ use crate::{Error, Result};
 /// The seeds of a group, by number, with their names in the results.
 type Seeds = BTreeMap<u64, String>;
 
-/// What is to be compared: one choice a seed where a name is a group's. A name that no defence has is left for the comparison to refuse.
-pub fn choices(a: &Store, b: &Store, defence: Option<&str>, with: Option<&str>) -> Result<Vec<Choice>> {
-    let Some(name) = defence else { return Ok(vec![Choice::default()]) };
+/// What is to be compared, and what has no counterpart.
+pub struct Choices {
+    /// One a seed where a name is a group's.
+    pub paired: Vec<Choice>,
+    /// Seeds of A alone, and of B alone, by the names that they have in the results.
+    pub alone: [Vec<String>; 2],
+}
+
+/// The choices that names come to. A name that no defence has is left for the comparison to refuse.
+pub fn choices(a: &Store, b: &Store, defence: Option<&str>, with: Option<&str>) -> Result<Choices> {
+    let all = |paired| Choices { paired, alone: Default::default() };
+    let Some(name) = defence else { return Ok(all(vec![Choice::default()])) };
     let other = with.unwrap_or(name);
     let one = |defence: &str, with: &str| Choice { defence: Some(defence.into()), with: Some(with.into()) };
     Ok(match (group(a, name)?, group(b, other)?) {
-        (None, None) => vec![Choice { defence: Some(name.into()), with: with.map(str::to_owned) }],
-        (Some(seeds), None) => seeds.values().map(|seed| one(seed, other)).collect(),
-        (None, Some(seeds)) => seeds.values().map(|seed| one(name, seed)).collect(),
+        (None, None) => all(vec![Choice { defence: Some(name.into()), with: with.map(str::to_owned) }]),
+        (Some(seeds), None) => all(seeds.values().map(|seed| one(seed, other)).collect()),
+        (None, Some(seeds)) => all(seeds.values().map(|seed| one(name, seed)).collect()),
         (Some(seeds), Some(others)) => {
             let paired: Vec<Choice> = seeds.iter().filter_map(|(seed, name)| Some(one(name, others.get(seed)?))).collect();
             if paired.is_empty() {
@@ -27,7 +36,10 @@ pub fn choices(a: &Store, b: &Store, defence: Option<&str>, with: Option<&str>) 
                 let help = format!("name one of each: A has {}; B has {}", told(&seeds), told(&others));
                 return Err(Error::input(message).help(help));
             }
-            paired
+            let without = |seeds: &Seeds, others: &Seeds| -> Vec<String> {
+                seeds.iter().filter(|(seed, _)| !others.contains_key(seed)).map(|(_, name)| name.clone()).collect()
+            };
+            Choices { paired, alone: [without(&seeds, &others), without(&others, &seeds)] }
         }
     })
 }
@@ -38,7 +50,9 @@ fn group(store: &Store, name: &str) -> Result<Option<Seeds>> {
     if layout.defences.iter().any(|defence| defence == name) {
         return Ok(None);
     }
-    let of_group = results.defences.into_iter().filter(|info| info.recipe.as_deref() == Some(name));
-    let seeds: Seeds = of_group.filter_map(|info| Some((info.seed?, info.name))).collect();
+    // A seed whose turn has not come yet is in the layout alone.
+    let is_another = |full: &str| results.defences.iter().any(|info| info.name == full && info.recipe.as_deref() != Some(name));
+    let seed = |full: &String| Some((full.strip_prefix(name)?.strip_prefix('#')?.parse().ok()?, full.clone()));
+    let seeds: Seeds = layout.defences.iter().filter(|full| !is_another(full)).filter_map(seed).collect();
     Ok((!seeds.is_empty()).then_some(seeds))
 }

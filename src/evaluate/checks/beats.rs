@@ -153,7 +153,19 @@ pub fn one_step(subject: &Subject) -> Result<Found> {
     })
 }
 
-/// Counts the examples that one of the weak breaks and all of the strong leave standing, at the epsilon where they are most.
+/// What one side breaks and the other does not, where it is most.
+struct Beaten<'a> {
+    /// Examples that one of the weak breaks and all of the strong leave standing.
+    count: usize,
+    /// Those of them that every ensemble leaves standing too.
+    open: usize,
+    norm: Norm,
+    epsilon: f64,
+    ensembles: Vec<&'a Attacked>,
+}
+
+/// Counts the examples that one of the weak breaks and all of the strong leave standing, at the epsilon where they are most. Where an
+/// ensemble has searched too and found them, the strong are misled and the worst case is not: a warning.
 fn compare<'a>(
     subject: &'a Subject,
     sides: impl Fn(Norm) -> (Vec<&'a Attacked>, Vec<&'a Attacked>),
@@ -161,31 +173,40 @@ fn compare<'a>(
     advice: &str,
     missing: &str,
 ) -> Result<Found> {
-    let mut worst: Option<(usize, Norm, f64)> = None;
+    let mut worst: Option<Beaten> = None;
     for norm in subject.norms() {
         let (weaker, stronger) = sides(norm);
         if weaker.is_empty() || stronger.is_empty() {
             continue;
         }
+        let ensembles = subject.of(Family::Mixed, norm);
         for (at, &epsilon) in weaker[0].threat.epsilons.iter().enumerate() {
+            let standing = |attacks: &[&Attacked]| attacks.iter().map(|series| series.standing(at)).collect::<Vec<_>>();
             let broken: Vec<Vec<bool>> = weaker.iter().map(|series| series.broken(at)).collect();
-            let standing: Vec<Vec<bool>> = stronger.iter().map(|series| series.standing(at)).collect();
-            let beaten = |&example: &usize| broken.iter().any(|one| one[example]) && standing.iter().all(|one| one[example]);
-            let count = (0..weaker[0].outcomes.len()).filter(beaten).count();
-            if worst.is_none_or(|(most, ..)| count > most) {
-                worst = Some((count, norm, epsilon));
+            let (left, missed) = (standing(&stronger), standing(&ensembles));
+            let all = |of: &[Vec<bool>], example: usize| of.iter().all(|one| one[example]);
+            let examples = 0..weaker[0].outcomes.len();
+            let beaten: Vec<usize> = examples.filter(|&one| broken.iter().any(|by| by[one]) && all(&left, one)).collect();
+            let open = beaten.iter().filter(|&&one| all(&missed, one)).count();
+            let count = beaten.len();
+            if worst.as_ref().is_none_or(|most| (open, count) > (most.open, most.count)) {
+                worst = Some(Beaten { count, open, norm, epsilon, ensembles: ensembles.clone() });
             }
         }
     }
-    let Some((count, norm, epsilon)) = worst else { return Ok(Found::new(Verdict::Skip, missing)) };
+    let Some(Beaten { count, open, norm, epsilon, ensembles }) = worst else { return Ok(Found::new(Verdict::Skip, missing)) };
+    if count == 0 {
+        return Ok(Found::new(Verdict::Pass, format!("whatever {weak} breaks, {strong} break too")));
+    }
     let all = subject.data.len();
-    Ok(match count {
-        0 => Found::new(Verdict::Pass, format!("whatever {weak} breaks, {strong} break too")),
-        _ => {
-            let verdict = if count > 1 && count as f64 > OFTEN * all as f64 { Verdict::Fail } else { Verdict::Warn };
-            let place = format!("under {} {}", norm.name(), distance(epsilon));
-            let seen = format!("{place} {weak} breaks {count} of {all} examples that {strong} leave standing");
-            Found { verdict, ..Found::too_weak(seen, advice) }
-        }
-    })
+    let verdict = if open > 1 && open as f64 > OFTEN * all as f64 { Verdict::Fail } else { Verdict::Warn };
+    let place = format!("under {} {}", norm.name(), distance(epsilon));
+    let searched = if ensembles.is_empty() { String::new() } else { format!(", {open} of which {} leaves too", names(&ensembles)) };
+    let seen = format!("{place} {weak} breaks {count} of {all} examples that {strong} leave standing{searched}");
+    Ok(Found { verdict, ..Found::too_weak(seen, advice) })
+}
+
+/// Attacks by name, in a sentence.
+fn names(attacks: &[&Attacked]) -> String {
+    attacks.iter().map(|series| series.key.attack.as_str()).collect::<Vec<_>>().join(" and ")
 }

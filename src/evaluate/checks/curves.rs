@@ -92,19 +92,13 @@ pub fn audit(subject: &Subject) -> Result<Found> {
     let (mut audited, mut errors, mut forwards) = (0, 0, 0);
     for series in &subject.series {
         let Some(audits) = &series.audits else { continue };
-        let check = audit::check(&series.key, audits, series.rerun);
+        let (verdict, detail) = audit::check(&series.key, audits, series.rerun);
         let summary = audit::summary(audits);
         audited += summary.audited;
         errors += summary.errors;
-        forwards += check.forwards;
-        let verdict = match check.verdict.as_str() {
-            "fail" => Verdict::Fail,
-            "warn" => Verdict::Warn,
-            "pass" => Verdict::Pass,
-            _ => Verdict::Skip,
-        };
+        forwards += summary.forwards;
         if verdict > worst.verdict {
-            worst = Found::new(verdict, check.detail);
+            worst = Found::new(verdict, detail);
         }
     }
     if worst.verdict == Verdict::Pass {

@@ -113,6 +113,12 @@ impl Attacked {
         row(&self.kind).entry.options.iter().any(|option| option.name == name)
     }
 
+    /// Whether an epsilon broke the example at a position of the data.
+    pub(super) fn breaks(&self, subject: &Subject, position: usize, epsilon: usize) -> bool {
+        let id = subject.data.ids[position];
+        self.outcomes.iter().any(|outcomes| outcomes.example == id && outcomes.outcomes[epsilon].verdict == Verdict::Broken)
+    }
+
     /// Which examples an epsilon broke, in the order of the outcomes.
     pub(super) fn broken(&self, epsilon: usize) -> Vec<bool> {
         self.with(epsilon, Verdict::Broken)
@@ -194,6 +200,11 @@ impl Subject<'_> {
     /// The attacks of a family under a norm.
     pub(super) fn of(&self, family: Family, norm: Norm) -> Vec<&Attacked> {
         self.series.iter().filter(|series| series.key.norm == norm && series.family(self.data) == family).collect()
+    }
+
+    /// All attacks under a norm.
+    pub(super) fn under(&self, norm: Norm) -> Vec<&Attacked> {
+        self.series.iter().filter(|series| series.key.norm == norm).collect()
     }
 
     /// Images at positions, [positions, features].

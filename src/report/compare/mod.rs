@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use runs::{Choice, compare};
+pub use runs::{Choice, compare, compare_all};
 
 use super::text::distance;
 use crate::evaluate::interval::CONFIDENCE;

@@ -1,6 +1,7 @@
 //! From two runs' stores to their comparison.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use super::{Comparison, Kind, Pair, Side, Subject, Unpaired};
 use crate::evaluate::accuracy::Clean;
@@ -8,7 +9,7 @@ use crate::evaluate::record::{ExampleOutcomes, SeriesKey};
 use crate::evaluate::standing::{self, Attacked, Standing};
 use crate::nearest::nearest;
 use crate::report::entries;
-use crate::report::gather::{Gathered, gather};
+use crate::report::gather::{Gathered, clean, gather};
 use crate::store::{DefenceRecord, Store};
 use crate::threat::Norm;
 use crate::{Error, Result};
@@ -28,29 +29,42 @@ pub struct Choice {
 /// Bad input: the runs attacked different examples, a chosen defence is in neither, or nothing can be compared. The store: one cannot be
 /// read.
 pub fn compare(a: &Store, b: &Store, choice: &Choice) -> Result<Comparison> {
+    compare_all(a, b, from_ref(choice), &Default::default())
+}
+
+/// As [`compare`], of several choices at once; `alone` are defences of A, and of B, that have no counterpart.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_all(a: &Store, b: &Store, choices: &[Choice], alone: &[Vec<String>; 2]) -> Result<Comparison> {
     let runs = [Run::read(a)?, Run::read(b)?];
     let [of_a, of_b] = &runs;
     same_data(of_a, of_b)?;
     let mut found = Found { runs: &runs, pairs: Vec::new(), unpaired: [Vec::new(), Vec::new()] };
-    match &choice.defence {
-        Some(defence) => {
-            let with = choice.with.as_ref().unwrap_or(defence);
-            let option = if choice.with.is_some() { "--with" } else { "--defence" };
-            let errors = [of_a.knows(defence, "--defence"), of_b.knows(with, option)].into_iter().filter_map(Result::err).collect();
-            if let Some(error) = Error::many("the defences cannot be compared", errors) {
-                return Err(error);
+    for choice in choices {
+        match &choice.defence {
+            Some(defence) => {
+                let with = choice.with.as_ref().unwrap_or(defence);
+                let option = if choice.with.is_some() { "--with" } else { "--defence" };
+                let errors = [of_a.knows(defence, "--defence"), of_b.knows(with, option)].into_iter().filter_map(Result::err).collect();
+                if let Some(error) = Error::many("the defences cannot be compared", errors) {
+                    return Err(error);
+                }
+                found.defences([defence, with])?;
             }
-            found.defences([defence, with])?;
-        }
-        None => {
-            for (side, name) in of_a.names().map(|name| (0, name)).chain(of_b.names().map(|name| (1, name))) {
-                match runs[1 - side].names().any(|other| other == name) {
-                    true if side == 0 => found.defences([name, name])?,
-                    true => {}
-                    false => found.alone(side, name, false),
+            None => {
+                for (side, name) in of_a.names().map(|name| (0, name)).chain(of_b.names().map(|name| (1, name))) {
+                    match runs[1 - side].names().any(|other| other == name) {
+                        true if side == 0 => found.defences([name, name])?,
+                        true => {}
+                        false => found.alone(side, name, false),
+                    }
                 }
             }
         }
+    }
+    for (side, names) in alone.iter().enumerate() {
+        names.iter().for_each(|name| found.alone(side, name, false));
     }
     let Found { pairs, unpaired: [only_a, only_b], .. } = found;
     if pairs.is_empty() {
@@ -111,8 +125,7 @@ impl<'a> Run<'a> {
     }
 
     fn clean<'r>(&'r self, record: &'r DefenceRecord) -> Clean<'r> {
-        let layout = &self.gathered.layout;
-        Clean { ids: &layout.ids, labels: &layout.labels, predictions: &record.predictions, failed: &record.failed }
+        clean(&self.gathered.layout, record)
     }
 
     /// The attacks on a defence by norm, both in the suite's order.

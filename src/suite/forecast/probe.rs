@@ -104,7 +104,7 @@ impl Sample {
         let found = Collected::default();
         search.run(&staff, positions, &chain, &found)?;
         let errand = |outcomes: &ExampleOutcomes| scheme.seen(looks.get(&outcomes.example).map(|look| &look.found), outcomes, throws);
-        Ok(found.take().iter().map(errand).collect())
+        Ok(found.take().0.iter().map(errand).collect())
     }
 }
 

@@ -76,6 +76,9 @@ fn noise_and_one_step_must_not_beat_a_search() {
         // A row that failed does not stand.
         assert_eq!(of(broken(10), fates(&[(30, "ss"), (10, "sf")])), Verdict::Pass, "{check}");
         assert_eq!(verdict(check, &[("pgd", "", broken(3))]).0, Verdict::Skip, "{check}");
+        // An ensemble that finds what the search misses keeps the worst case right, and one that misses it too does not.
+        let beside = |ensemble| verdict(check, &[(weak, "", broken(10)), ("pgd", "", broken(5)), ("autoattack", "", ensemble)]).0;
+        assert_eq!([beside(broken(10)), beside(broken(9)), beside(broken(5))], [Verdict::Warn, Verdict::Warn, Verdict::Fail], "{check}");
     }
     let fgsm = [("fgsm", "", broken(10)), ("pgd", "", broken(1))];
     assert_eq!(verdict("one-step-beats-many", &fgsm).1, Some(Remedy::Longer { attack: "pgd".into() }));

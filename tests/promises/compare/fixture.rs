@@ -108,6 +108,7 @@ pub fn make(folder: &Path, run: &Run) -> Store {
             name: (*defence).into(),
             info: serde_json::to_string(&info).unwrap(),
             failed: vec![false; ids.len()],
+            rejected: vec![false; ids.len()],
             forwards: ids.len() as u64,
             predictions,
         };

@@ -125,7 +125,8 @@ fn results_csv_has_a_line_a_cell_that_reads_back() {
 }
 
 const EPSILONS: [f64; 2] = [0.1, 0.2];
-const CLEAN: Clean = Clean { ids: &[4, 7, u32::MAX], labels: &[1, 2, 3], predictions: &[1, 9, 3], failed: &[false, false, true] };
+const CLEAN: Clean =
+    Clean { ids: &[4, 7, u32::MAX], labels: &[1, 2, 3], predictions: &[1, 9, 3], failed: &[false, false, true], rejected: &[false; 3] };
 
 fn outcomes(example: u32) -> ExampleOutcomes {
     let outcome = |verdict, settled, distance| Outcome { verdict, settled, distance, forwards: u32::MAX, backwards: example };

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use gauntlet::evaluate::results::Results;
+use gauntlet::report::labels::labelled;
 use serde_json::Value;
 
 promises! {
@@ -97,6 +99,13 @@ fn a_run_shows_what_is_only_apparent() {
     for text in [&said, &page] {
         assert!(text.contains("bits, unknown (attacks do not know it)") && text.to_lowercase().contains("only apparent"), "{said}");
     }
+    // Whatever is looked up by a defence's name is found by the name that is shown.
+    let whole: Results = serde_json::from_value(results.clone()).unwrap();
+    let shown = labelled(&whole);
+    let known = |name: &String| shown.defences.iter().any(|defence| defence.name == *name);
+    assert!(!whole.groups.is_empty() && shown.groups.iter().all(|group| known(&group.recipe)));
+    assert!(shown.timing.defences.len() == shown.defences.len() && shown.timing.defences.iter().all(|timing| known(&timing.defence)));
+    assert!(shown.checks.iter().all(|check| known(&check.defence)) && shown.cells.iter().all(|cell| known(&cell.defence)));
     let csv = fs::read_to_string(folder.path().join("out/results.csv")).unwrap();
     for line in csv.lines().skip(1) {
         assert_eq!(line.ends_with(",false"), line.contains("bits, unknown"), "{line}");
