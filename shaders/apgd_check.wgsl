@@ -173,7 +173,8 @@ fn last(now: Notes, state: State, row: Row) -> Notes {
     var next = now;
     next.actions = 0u;
     let survived = row.generation != 0u && state.generation == row.generation && state.status == SURVIVED;
-    if survived && now.taken > 0u && state.loss > now.best_loss {
+    // A stage without steps has but one.
+    if survived && (now.taken == 0u || state.loss > now.best_loss) {
         next.actions = KEEP;
         next.best_loss = state.loss;
         next.best_nonzeros = now.nonzeros;

@@ -175,6 +175,10 @@ impl Attack for Apgd {
         (slots.x, slots.notes) = apgd_start(x, slots.origin.clone(), slots.notes.clone(), rows, state, (self.norm, self.stages));
     }
 
+    fn keeps_best(&self) -> bool {
+        true
+    }
+
     fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
         Some(slots.planes[BEST].clone())
     }

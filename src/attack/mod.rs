@@ -128,6 +128,11 @@ pub trait Attack: Send + Sync {
         slots.x.clone()
     }
 
+    /// Whether what it is after is the best point that it has seen, which [`Attack::remains`] gives, and not the last.
+    fn keeps_best(&self) -> bool {
+        false
+    }
+
     /// The points [slots, features] of rows that ran out of steps, for a judge whose dice may say otherwise than those of the last step;
     /// `None`: such a row has found nothing.
     fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {

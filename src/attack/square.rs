@@ -112,6 +112,10 @@ impl Attack for Square {
         slots.keep_best();
     }
 
+    fn keeps_best(&self) -> bool {
+        true
+    }
+
     fn remains(&self, slots: &Slots) -> Option<Tensor<2>> {
         Some(slots.memory.clone())
     }

@@ -111,7 +111,7 @@ pub struct Epoch {
     pub epoch: usize,
     /// Mean of what training descends.
     pub loss: f64,
-    /// Share of clean examples classified rightly before the step.
+    /// Share of clean examples classified rightly before the step; where that takes a pass of its own, of some 8,000 of them.
     pub clean_accuracy: f64,
     /// Share of the training attack's examples classified rightly before the step, or of those that interval training certifies; absent
     /// where training had none.
@@ -132,7 +132,7 @@ pub struct Epoch {
 pub struct Validation {
     /// Share classified rightly.
     pub clean_accuracy: f64,
-    /// Share classified rightly also where PGD-10 ends; absent where the method trains against no attack.
+    /// Share classified rightly also where PGD-10 ends, or under the noise that the method trains on; absent where it has neither.
     pub robust_accuracy: Option<f64>,
 }
 

@@ -21,6 +21,9 @@ impl MaxPool {
     /// Elements of a window that are counted in one byte.
     pub(super) const LARGEST: usize = 255;
 
+    /// The winner's number where none has won.
+    const NONE: u8 = 255;
+
     /// Whether an element lies in one window at most.
     fn is_apart(&self) -> bool {
         (0..2).all(|axis| self.stride[axis] > (self.kernel[axis] - 1) * self.dilation[axis])
@@ -61,7 +64,7 @@ impl Task for Largest<'_> {
                         // SAFETY: the pixels lie within the values; there is a winner for each result.
                         unsafe {
                             // What comes first stands until something larger comes.
-                            let (mut best, mut winner) = (V::splat(f32::NEG_INFINITY), V::splat(-1.0));
+                            let (mut best, mut winner) = (V::splat(f32::NEG_INFINITY), V::splat(f32::from(MaxPool::NONE)));
                             self.pool.each(row, column, |number, y, x| {
                                 let seen = V::load(self.input.1.add(BLOCK * self.input.0.at(channel, y, x) + part));
                                 seen.contest(&mut best, f32::from(number), &mut winner);

@@ -194,7 +194,8 @@ impl Notes {
 
     /// The last point of a row that ran out of steps may be its best.
     fn last(&mut self, loss: f32) {
-        if self.taken > 0 && loss > self.best_loss {
+        // A stage without steps has but one.
+        if self.taken == 0 || loss > self.best_loss {
             self.actions = KEEP;
             (self.best_loss, self.best_nonzeros) = (loss, self.nonzeros);
         }

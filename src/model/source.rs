@@ -27,9 +27,10 @@ pub const ONNX: Entry = Entry {
         },
         OptionSpec {
             name: "range",
-            accepts: Accepts::Choice(&["0..1", "0..255"]),
-            default: Some("\"0..1\""),
-            help: "what it takes pixels to be; for 0..255, images in [0, 1] are multiplied by 255 inside the network",
+            accepts: Accepts::Choice(&["auto", "0..1", "0..255"]),
+            default: Some("\"auto\""),
+            help: "what it takes pixels to be; for 0..255, images in [0, 1] are multiplied by 255 inside the network; auto: 0..1, and a file \
+                   that seems to take something else is refused",
         },
     ],
 };
@@ -109,9 +110,13 @@ pub fn imported(spec: &ModelSpec, base: &Path, images: Option<([usize; 3], usize
         Some("nhwc") => Some(Layout::Nhwc),
         _ => None,
     };
-    let range = if spec.options.text("range") == Some("0..255") { Range::Bytes } else { Range::Unit };
+    let range = match spec.options.text("range") {
+        Some("0..1") => Some(Range::Unit),
+        Some("0..255") => Some(Range::Bytes),
+        _ => None,
+    };
     let (shape, classes) = images.unzip();
-    let declared = Declared { shape, classes, layout, range: Some(range), ..Declared::default() };
+    let declared = Declared { shape, classes, layout, range };
     let Imported { graph, weights, notes, .. } = onnx::read(&base.join(path), &declared)?;
     Ok(Design { graph: normalised(spec, graph)?, weights, notes })
 }

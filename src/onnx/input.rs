@@ -262,9 +262,6 @@ impl Entrance {
             let scale = writer.live(&Value::floats(Array::line(vec![255.0])), NAME)?;
             x = writer.emit(NAME, Op::Binary(Binary::Multiply), &[&x, &scale])?;
         }
-        if let Some((mean, deviation)) = declared.normalise.clone() {
-            x = writer.emit(NAME, Op::Normalise { mean, deviation }, &[&x])?;
-        }
         let mut value = Value::from(x);
         if self.layout == Layout::Nhwc && self.rank != 3 {
             value = moves::transpose(writer, NAME, &value, &[0, 2, 3, 1])?;

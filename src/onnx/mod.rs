@@ -46,10 +46,8 @@ pub struct Declared {
     pub classes: Option<usize>,
     /// The order of an image's sides in the file.
     pub layout: Option<Layout>,
-    /// What the file takes pixels to be; 0 to 1 where nothing is said.
+    /// What the file takes pixels to be; where nothing is said 0 to 1, unless the file seems to take something else.
     pub range: Option<Range>,
-    /// Means and deviations, a number a channel, in units of `range`: what the file takes is (pixels - mean) / deviation.
-    pub normalise: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 /// The order of an image's sides.

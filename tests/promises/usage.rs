@@ -17,6 +17,7 @@ promises! {
     defences_whose_weights_would_share_a_file_are_not_trained,
     an_audit_that_a_stop_left_without_its_consequence_is_acted_on,
     what_a_run_cost_is_kept_when_it_is_killed,
+    an_onnx_file_that_seems_to_take_other_pixels_is_asked_about,
 }
 
 fn a_place_that_cannot_be_written_is_bad_input_before_anything_runs() {
@@ -255,7 +256,8 @@ fn an_audit_that_a_stop_left_without_its_consequence_is_acted_on() {
 fn what_a_run_cost_is_kept_when_it_is_killed() {
     let bench = Bench::new(&SUITE.replace("steps = 20", "steps = 400"));
     ends(&bench.run(&["train", "suite.toml", "--device", "cpu", "--out", "weights"]), 0);
-    let mut child = bench.command(&["run", "suite.toml", "--device", "cpu", "--out", "out", "--slots", "8", "--no-checks"]).spawn().unwrap();
+    let mut child =
+        bench.command(&["run", "suite.toml", "--device", "cpu", "--out", "out", "--slots", "8", "--no-checks"]).spawn().unwrap();
     let store = bench.root.join("out/store.sqlite");
     let finished = |sql: &str| -> Option<i64> { rusqlite::Connection::open(&store).ok()?.query_row(sql, [], |row| row.get(0)).ok() };
     let of_pgd = "FROM series WHERE attack = 'pgd'";
@@ -268,4 +270,15 @@ fn what_a_run_cost_is_kept_when_it_is_killed() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(finished(&format!("SELECT device_backwards {of_pgd}")).unwrap() > 0, "what the finished chunks cost is there");
+}
+
+fn an_onnx_file_that_seems_to_take_other_pixels_is_asked_about() {
+    let bench = Bench::new(SUITE);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx/keras-rescaling.onnx");
+    let model = |fields: &[&str]| bench.run(&[&["model", file, "--device", "cpu", "--json"], fields].concat());
+    let said = ends(&model(&[]), 2);
+    assert!(said.contains("seems to take pixels of 0 to 255") && said.contains("range = \"0..255\""), "{said}");
+    for range in ["0..1", "0..255"] {
+        ends(&model(&["--model-fields", &format!("range = {range:?}")]), 0);
+    }
 }

@@ -218,7 +218,8 @@ fn what_has_no_gradient_has_a_stand_in_and_none_where_attacks_do_not_know_it() {
         let known = pull(wrapper(kind, usual(kind)));
         assert!(known.iter().any(|value| *value != 0.0) && known.iter().all(|value| value.is_finite()), "{kind}");
         let unknown = pull(naive(wrapper(kind, usual(kind)), row.backward));
-        let exact = matches!(row.backward, Backward::Exact | Backward::Poll);
+        // What a detector lets through it has not changed.
+        let exact = matches!(row.backward, Backward::Exact | Backward::Poll) || wrapper(kind, usual(kind)).rejects();
         assert_eq!(unknown == known, exact, "{kind}");
         assert!(exact || unknown.iter().all(|value| *value == 0.0), "{kind}");
         if row.backward == Backward::StraightThrough {

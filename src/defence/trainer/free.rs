@@ -63,6 +63,10 @@ impl Method for Free {
         vec![Threatened { norm: Norm::Linf, epsilon: self.epsilon }]
     }
 
+    fn crafts(&self) -> bool {
+        false
+    }
+
     fn loss(&mut self, learner: &mut Learner, lesson: &Lesson, inputs: &Tensor<2>) -> Result<Loss> {
         let change = self.change.get_or_insert_with(|| inputs.zeros_like());
         let tracked = change.clone().autodiff().require_grad();

@@ -33,6 +33,10 @@ struct Gaussian {
 }
 
 impl Method for Gaussian {
+    fn noise(&self) -> Option<f32> {
+        Some(self.sigma)
+    }
+
     fn inputs(&mut self, lesson: &Lesson) -> Result<Tensor<2>> {
         Ok(lesson.batch.inputs.clone() + lesson.noise(STREAM) * self.sigma)
     }

@@ -71,6 +71,10 @@ impl Method for Ibp {
         vec![Threatened { norm: Norm::Linf, epsilon: self.epsilon }]
     }
 
+    fn crafts(&self) -> bool {
+        false
+    }
+
     fn loss(&mut self, learner: &mut Learner, lesson: &Lesson, inputs: &Tensor<2>) -> Result<Loss> {
         let [from, to] = self.ramp;
         let risen = if to > from { ((lesson.done - from) / (to - from)).clamp(0.0, 1.0) } else { f64::from(u8::from(lesson.done >= to)) };

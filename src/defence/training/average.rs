@@ -1,11 +1,9 @@
 //! Averaged weights: what a training deploys may be a mean of what it went through.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
-use super::batch::Batch;
 use super::kept::Kept;
 use crate::Result;
-use crate::data::Dataset;
 use crate::graph::{Op, Source};
 use crate::model::{Classifier, Moved};
 use crate::options::Options;
@@ -88,21 +86,26 @@ impl Average {
     }
 }
 
-/// The classifier with running statistics that fit its weights: the means over the batches of one pass over `chosen` training examples,
-/// as PyTorch's `update_bn` takes them. Unchanged without batch norm.
-pub(super) fn with_statistics(classifier: Classifier, data: &Dataset, chosen: &[u32], batch: usize, device: &Device) -> Classifier {
+/// Whether a classifier has running statistics that move as it trains.
+pub(super) fn has_statistics(classifier: &Classifier) -> bool {
+    !momenta(classifier).is_empty()
+}
+
+/// The classifier with running statistics that fit its weights: the means over these batches of what it trains on [rows, features], as
+/// PyTorch's `update_bn` takes them.
+///
+/// # Errors
+/// As the batches.
+pub(super) fn with_statistics(classifier: Classifier, batches: impl Iterator<Item = Result<Tensor<2>>>) -> Result<Classifier> {
     let momenta = momenta(&classifier);
-    if momenta.is_empty() {
-        return classifier;
-    }
     // From statistics of 0 a batch moves them to momentum times its own.
     let zeros: Moved = classifier.network.statistics().into_iter().map(|(at, value)| (at, value.zeros_like())).collect();
     let blank = Classifier { network: classifier.network.clone().moved(zeros), ..classifier.clone() };
     let mut sums: Moved = Vec::new();
-    let batches = chosen.chunks_exact(batch.min(chosen.len()));
-    let count = batches.len();
-    for chosen in batches {
-        let (_, moved) = blank.training_logits(Batch::plain(data, chosen, device).inputs);
+    let mut count = 0;
+    for inputs in batches {
+        let (_, moved) = blank.training_logits(inputs?);
+        count += 1;
         sums = match sums.is_empty() {
             true => moved,
             false => sums.into_iter().zip(moved).map(|((at, sum), (_, value))| (at, sum + value)).collect(),
@@ -112,7 +115,7 @@ pub(super) fn with_statistics(classifier: Classifier, data: &Dataset, chosen: &[
         let momentum = momenta.iter().find(|(of, _)| *of == at).map_or(1.0, |(_, momentum)| *momentum);
         (at, sum.div_scalar(momentum * count as f32))
     };
-    Classifier { network: classifier.network.clone().moved(sums.into_iter().map(mean).collect()), ..classifier }
+    Ok(Classifier { network: classifier.network.clone().moved(sums.into_iter().map(mean).collect()), ..classifier })
 }
 
 /// Each running statistic, by its parameter, and how far a batch moves it; none where nothing does.

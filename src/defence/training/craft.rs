@@ -8,7 +8,7 @@ use crate::engine::draw::Draw;
 use crate::engine::oracle::Oracle;
 use crate::engine::slots::Slots;
 use crate::kernel;
-use crate::kernel::row::{LAST, Row};
+use crate::kernel::row::Row;
 use crate::kernel::words::upload;
 use crate::threat::Norm;
 
@@ -32,7 +32,7 @@ pub(crate) struct Aim {
     pub away_from: Option<Tensor<2>>,
 }
 
-/// The points [rows, features] where the attack ends, from `inputs` [rows, features] in [0, 1]; a row whose gradient is not finite stays
+/// The points [rows, features] that the attack comes to, from `inputs` [rows, features] in [0, 1]; a row whose gradient is not finite stays
 /// where it was. `examples` are the rows' stable ids and `round` tells one epoch's draws from another's.
 pub fn craft(inner: &Inner, oracle: &Oracle, inputs: Tensor<2>, labels: &[u32], examples: &[u32], key: [u32; 2], round: u32) -> Tensor<2> {
     aimed(inner, oracle, inputs, labels, examples, key, round, Aim::default())
@@ -59,14 +59,15 @@ pub(crate) fn aimed(
             steps: plan.steps,
             label: labels[row],
             target: labels[row],
-            flags: plan.flags | LAST,
+            flags: plan.flags,
             start: plan.start,
             generation: 1,
             key,
             example: examples[row],
             restart: round,
             decay: plan.decay,
-            counts_from: plan.counts_from,
+            // Nothing breaks a row: each takes all its steps.
+            counts_from: u32::MAX,
             ..Row::zeroed()
         })
         .collect();
@@ -74,7 +75,9 @@ pub(crate) fn aimed(
     slots.origin = inputs;
     slots.rows = upload(&rows, oracle.device());
     let Aim { mut from, away_from } = aim;
-    for _ in 0..plan.steps {
+    // The point behind the last step is one of those that the best is chosen from.
+    let looks = plan.steps + u32::from(inner.attack.keeps_best());
+    for _ in 0..looks {
         inner.attack.start(&mut slots);
         if let Some(from) = from.take() {
             slots.x = from;
@@ -89,5 +92,6 @@ pub(crate) fn aimed(
         });
         inner.attack.advance(&mut slots, Some(gradient));
     }
-    slots.x
+    let best = inner.attack.keeps_best().then(|| inner.attack.remains(&slots)).flatten();
+    best.unwrap_or(slots.x)
 }

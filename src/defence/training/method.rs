@@ -36,9 +36,19 @@ pub(crate) trait Method: Send {
         None
     }
 
-    /// What a validation measures robustness against; nothing: clean accuracy is what counts.
+    /// What a validation measures robustness against; nothing, and no noise: clean accuracy is what counts.
     fn threats(&self) -> Vec<Threatened> {
         Vec::new()
+    }
+
+    /// The standard deviation of the noise that a validation adds, for a network that answers under noise; input units.
+    fn noise(&self) -> Option<f32> {
+        None
+    }
+
+    /// Whether [`Method::inputs`] attacks the network.
+    fn crafts(&self) -> bool {
+        !self.threats().is_empty()
     }
 
     /// What the network learns from [rows, features], beside the clean batch.
@@ -119,15 +129,7 @@ impl Lesson<'_> {
 
     /// Independent standard normal numbers [rows, features]; `stream` tells one use from another.
     pub(crate) fn noise(&self, stream: u32) -> Tensor<2> {
-        let [rows, features] = self.batch.inputs.dims();
-        let key = [self.key[0] ^ stream, self.key[1]];
-        let mut numbers = vec![0.0; rows * features];
-        numbers.par_chunks_mut(features).zip(&self.batch.examples).for_each(|(row, &example)| {
-            for (block, numbers) in row.chunks_mut(4).enumerate() {
-                numbers.copy_from_slice(&normals(philox([block as u32, self.epoch, 0, example], key))[..numbers.len()]);
-            }
-        });
-        Tensor::from_data(TensorData::new(numbers, [rows, features]), self.oracle.device())
+        noise(self.batch, [self.key[0] ^ stream, self.key[1]], self.epoch)
     }
 
     /// Cross-entropy of logits [rows, classes] and the batch's labels, smoothed and mixed as the recipe says.
@@ -143,6 +145,18 @@ impl Lesson<'_> {
         let logits = if logits.is_autodiff() { logits.clone().inner() } else { logits.clone() };
         right(logits, &self.batch.labels)
     }
+}
+
+/// Independent standard normal numbers for a batch [rows, features].
+pub(super) fn noise(batch: &Batch, key: [u32; 2], epoch: u32) -> Tensor<2> {
+    let [rows, features] = batch.inputs.dims();
+    let mut numbers = vec![0.0; rows * features];
+    numbers.par_chunks_mut(features).zip(&batch.examples).for_each(|(row, &example)| {
+        for (block, numbers) in row.chunks_mut(4).enumerate() {
+            numbers.copy_from_slice(&normals(philox([block as u32, epoch, 0, example], key))[..numbers.len()]);
+        }
+    });
+    Tensor::from_data(TensorData::new(numbers, [rows, features]), &batch.inputs.device())
 }
 
 /// The network of a step, with gradients.

@@ -30,7 +30,7 @@ use crate::graph::Throw;
 use crate::model::{Classifier, Network, Weights};
 use crate::options::Options;
 use crate::{Error, Result};
-use average::{Average, with_statistics};
+use average::{Average, has_statistics, with_statistics};
 use batch::{Batch, order, stream};
 use method::{Learner, Lesson, Method, Review};
 use optimiser::{Optimiser, clipped};
@@ -43,6 +43,12 @@ pub(super) use kept::Kept;
 
 /// Runs of the network that one step has at most.
 const REPLAYED: u32 = 16;
+
+/// Examples of an epoch on which its clean accuracy is measured, about; where there are fewer, all of them.
+const SHOWN: usize = 8_000;
+
+/// Batches that an average's statistics are taken over, at most.
+const STATISTICS: usize = 100;
 
 /// What is trained, on what, and how.
 pub struct Trainee<'a> {
@@ -104,7 +110,7 @@ pub fn train_kept(
             course.save()?.write(file)?;
         }
     }
-    Ok(course.finish())
+    course.finish()
 }
 
 /// A training under way.
@@ -163,7 +169,7 @@ impl<'a> Course<'a> {
             best: None,
             good: None,
             key,
-            chance: tally::chance(&labels, data.classes),
+            chance: tally::chance(&labels, data.classes, labels.len().min(SHOWN)),
             device: (*device).clone(),
             trainee,
             recipe,
@@ -187,30 +193,37 @@ impl<'a> Course<'a> {
         Classifier { network, ..self.trainee.classifier.clone() }
     }
 
-    /// A classifier to be asked and attacked; where attacks run on it, with a plan.
-    fn oracle(&self, classifier: Classifier) -> Result<Oracle> {
-        let attacked = !self.method.threats().is_empty();
+    /// A classifier to be asked and, where it is to be attacked, with a plan.
+    fn oracle(&self, classifier: Classifier, attacked: bool) -> Result<Oracle> {
         let classifier = if attacked { classifier.compiled(&self.device)? } else { classifier };
         Ok(Oracle::new(classifier, self.device.clone()))
     }
 
-    /// What would be deployed now: the average where there is one.
-    fn deployed(&self) -> Classifier {
+    /// What would be deployed now: the average where there is one, with statistics of what the network trains on.
+    fn deployed(&mut self) -> Result<Classifier> {
         let network = self.network.valid();
-        match self.average.weights() {
-            Some(weights) => {
-                let averaged = self.classifier(network.with_trained(weights));
-                with_statistics(averaged, self.trainee.data, &self.learnt, self.batch, &self.device)
-            }
-            None => self.classifier(network),
+        let Some(weights) = self.average.weights() else { return Ok(self.classifier(network)) };
+        let averaged = self.classifier(network.with_trained(weights));
+        if !has_statistics(&averaged) {
+            return Ok(averaged);
         }
+        let oracle = self.oracle(averaged.clone(), self.method.crafts())?;
+        // An order that no epoch has.
+        let order = order(self.learnt.clone(), self.key, u32::MAX);
+        let Self { method, trainee, recipe, key, device, batch, .. } = self;
+        let inputs = order.chunks_exact(*batch).take(STATISTICS).map(|chosen| {
+            let batch = Batch::gather(trainee.data, chosen, recipe, *key, u32::MAX, device);
+            method.inputs(&Lesson { batch: &batch, oracle: &oracle, key: *key, epoch: u32::MAX, done: 1.0 })
+        });
+        with_statistics(averaged, inputs)
     }
 
     fn epoch(&mut self, progress: &mut dyn FnMut(Progress) -> Result<()>) -> Result<()> {
         let epoch = self.history.len() + 1;
         let phase = (epoch - 1) / self.phase_epochs();
         if phase > 0 && (epoch - 1).is_multiple_of(self.phase_epochs()) {
-            self.method.begin(phase, self.deployed());
+            let trained = self.deployed()?;
+            self.method.begin(phase, trained);
             self.network = self.trainee.classifier.network.clone().to_device(&self.device.clone().autodiff()).train();
             self.optimiser = Optimiser::new(self.recipe.kind);
             self.average = Average::new(self.recipe.averaging);
@@ -234,7 +247,7 @@ impl<'a> Course<'a> {
         let mut line = tally.epoch(epoch);
         self.refuse_collapse(&line)?;
         let first = Batch::plain(self.trainee.data, batches[0], &self.device);
-        let oracle = self.oracle(self.classifier(self.network.valid()))?;
+        let oracle = self.oracle(self.classifier(self.network.valid()), self.method.crafts())?;
         let review = Review { batch: &first, oracle: &oracle, key: self.key, epoch: epoch as u32, history: &self.history };
         line.event = self.method.after_epoch(&review, &mut line)?;
         if line.event.is_some() {
@@ -242,7 +255,7 @@ impl<'a> Course<'a> {
         } else {
             self.average.epoch((epoch - phase * self.phase_epochs()) as f64 / self.phase_epochs() as f64, || self.network.trained());
             if let Some(checked) = line.checked_accuracy.filter(|checked| self.good.as_ref().is_none_or(|(_, best, _)| checked > best)) {
-                self.good = Some((epoch, checked, self.deployed().network.weights()));
+                self.good = Some((epoch, checked, self.deployed()?.network.weights()));
             }
             self.validate(&mut line)?;
         }
@@ -254,7 +267,7 @@ impl<'a> Course<'a> {
     /// One step on a batch, the `step`th of its phase.
     fn step(&mut self, batch: &Batch, epoch: usize, step: usize, tally: &mut Tally) -> Result<()> {
         let steps = self.phase_epochs() * (self.learnt.len() / self.batch) * self.method.replays();
-        let oracle = self.oracle(self.classifier(self.network.valid()))?;
+        let oracle = self.oracle(self.classifier(self.network.valid()), self.method.crafts())?;
         let lesson = Lesson { batch, oracle: &oracle, key: self.key, epoch: epoch as u32, done: step as f64 / steps as f64 };
         let inputs = self.method.inputs(&lesson)?;
         let examples = batch.examples.clone();
@@ -271,9 +284,14 @@ impl<'a> Course<'a> {
             change = Some(found);
         }
         let loss = self.method.loss(&mut learner, &lesson, &inputs)?;
+        let replays = self.method.replays();
+        let met = step / replays % (self.learnt.len() / self.batch);
+        let is_shown = step.is_multiple_of(replays) && met.is_multiple_of((self.learnt.len() / SHOWN).max(1));
         let clean = match &loss.clean {
             Some(clean) => clean.clone(),
-            None => trial::decided(&oracle, batch.unmixed.as_ref().unwrap_or(&batch.inputs).clone(), &batch.labels)?,
+            // A pass for a number that is only shown: as many as it takes.
+            None if is_shown => trial::decided(&oracle, batch.unmixed.as_ref().unwrap_or(&batch.inputs).clone(), &batch.labels)?,
+            None => Vec::new(),
         };
         tally.add(&loss, &clean)?;
         if !tally.epoch(epoch).loss.is_finite() {
@@ -322,9 +340,9 @@ impl<'a> Course<'a> {
         if self.held.is_empty() {
             return Ok(());
         }
-        let deployed = self.deployed();
-        let oracle = self.oracle(deployed.clone())?;
-        let found = trial::validate(&oracle, self.trainee.data, &self.held, &self.method.threats(), self.recipe.batch, self.key)?;
+        let deployed = self.deployed()?;
+        let oracle = self.oracle(deployed.clone(), !self.method.threats().is_empty())?;
+        let found = trial::validate(&oracle, self.trainee.data, &self.held, &*self.method, self.recipe.batch, self.key)?;
         line.validation = Some(found);
         if self.best.as_ref().is_none_or(|(_, score, _)| found.score() > *score) {
             self.best = Some((line.epoch, found.score(), deployed.network.weights()));
@@ -371,7 +389,7 @@ impl<'a> Course<'a> {
         self.method.restore(kept, &self.trainee.classifier)
     }
 
-    fn finish(self) -> (Classifier, Vec<Epoch>) {
+    fn finish(mut self) -> Result<(Classifier, Vec<Epoch>)> {
         let deployed = match &self.best {
             Some((.., weights)) => {
                 let network = self.network.valid();
@@ -379,8 +397,8 @@ impl<'a> Course<'a> {
                 // They were read from this very network.
                 self.classifier(best.unwrap_or(network))
             }
-            None => self.deployed(),
+            None => self.deployed()?,
         };
-        (deployed, self.history)
+        Ok((deployed, self.history))
     }
 }

@@ -101,7 +101,7 @@ pub(in crate::defence) const SHARED: [OptionSpec; 20] = [
         name: "validation",
         accepts: Accepts::Number(0.0, 0.9),
         default: Some("0.0"),
-        help: "share of the training examples kept apart, on which PGD-10 measures each epoch; the best epoch's weights are deployed (Rice et al. 2020)",
+        help: "share of the training examples kept apart, on which PGD-10, or the noise of `gaussian`, measures each epoch; the best epoch's weights are deployed (Rice et al. 2020)",
     },
     OptionSpec {
         name: "patience",

@@ -52,16 +52,15 @@ impl Tally {
     }
 }
 
-/// What always naming the commonest class gets right, and three standard deviations of a mean over `labels.len()` examples above it: an
+/// What always naming the commonest class gets right, and three standard deviations of a mean over `measured` examples above it: an
 /// accuracy up to there is chance.
-pub(super) fn chance(labels: &[u32], classes: usize) -> f64 {
+pub(super) fn chance(labels: &[u32], classes: usize, measured: usize) -> f64 {
     let mut counts = vec![0usize; classes];
     for &label in labels {
         counts[label as usize] += 1;
     }
-    let count = labels.len().max(1) as f64;
-    let share = counts.into_iter().max().unwrap_or(0) as f64 / count;
-    share + 3.0 * (share * (1.0 - share) / count).sqrt()
+    let share = counts.into_iter().max().unwrap_or(0) as f64 / labels.len().max(1) as f64;
+    share + 3.0 * (share * (1.0 - share) / measured.max(1) as f64).sqrt()
 }
 
 /// How far above chance an accuracy must have been before its fall to chance is a collapse.

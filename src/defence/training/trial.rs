@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::batch::Batch;
 use super::craft::{Inner, craft};
-use super::method::right;
+use super::method::{Method, noise, right};
 use crate::Result;
 use crate::attack::{ATTACKS, Setting};
 use crate::data::Dataset;
@@ -70,15 +70,17 @@ pub(super) fn decided(oracle: &Oracle, inputs: Tensor<2>, labels: &[u32]) -> Res
     right(oracle.logits(inputs, &Draw::none(labels.len())), labels)
 }
 
-/// Accuracies on examples that are kept apart, clean and, where there is a threat, against PGD-10 under each.
+/// Accuracies of a method's network on examples that are kept apart: clean and, where there is a threat, against PGD-10 under each, or
+/// under the method's noise.
 pub(super) fn validate(
     oracle: &Oracle,
     data: &Dataset,
     held: &[u32],
-    threats: &[Threatened],
+    method: &dyn Method,
     batch: usize,
     key: [u32; 2],
 ) -> Result<Validation> {
+    let (threats, sigma) = (method.threats(), method.noise());
     let attacks: Vec<Inner> = threats.iter().map(|threat| threat.attack(STEPS, oracle.shape(), oracle.classes())).collect();
     let (mut clean, mut robust) = (0, 0);
     let count = |right: &[bool]| right.iter().filter(|&&right| right).count();
@@ -86,12 +88,16 @@ pub(super) fn validate(
         let batch = Batch::plain(data, chosen, oracle.device());
         let mut stands = decided(oracle, batch.inputs.clone(), &batch.labels)?;
         clean += count(&stands);
+        // The same starts, and the same noise, each epoch, so that epochs are compared on the same points.
         if !attacks.is_empty() {
-            // The same starts each epoch, so that epochs are compared on the same points.
             keep(&mut stands, &withstands(oracle, &batch, &attacks, key, 0)?);
-            robust += count(&stands);
+        } else if let Some(sigma) = sigma {
+            let noisy = batch.inputs.clone() + noise(&batch, [key[0] ^ STREAM, key[1]], 0) * sigma;
+            stands = decided(oracle, noisy, &batch.labels)?;
         }
+        robust += count(&stands);
     }
+    let is_robust = !attacks.is_empty() || sigma.is_some();
     let share = |right: usize| right as f64 / held.len() as f64;
-    Ok(Validation { clean_accuracy: share(clean), robust_accuracy: (!attacks.is_empty()).then(|| share(robust)) })
+    Ok(Validation { clean_accuracy: share(clean), robust_accuracy: is_robust.then(|| share(robust)) })
 }

@@ -4,6 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::{Backward, FREE, Wrapper, WrapperRow};
+use crate::engine::draw::Draw;
 use crate::options::{Accepts, Entry, OptionSpec};
 
 /// How far from the grid counts as off it, in steps of the grid: above rounding of f32, below any change worth the name.
@@ -30,6 +31,10 @@ struct GridDetector {
 }
 
 impl Wrapper for GridDetector {
+    fn pull(&self, _inputs: Tensor<2>, gradient: Tensor<2>, _shape: [usize; 3], _draw: &Draw) -> Tensor<2> {
+        gradient
+    }
+
     fn rejects(&self) -> bool {
         true
     }

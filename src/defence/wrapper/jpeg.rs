@@ -125,7 +125,8 @@ impl Jpeg {
     /// Images [rows, channels, height, width] in 0..255 through the chain; without `really`, through its linear part.
     fn chain(&self, images: Tensor<4>, really: bool) -> Tensor<4> {
         let [rows, channels, height, width] = images.dims();
-        let images = whole(images, really);
+        // What stands before may leave the range that 8 bits have.
+        let images = whole(if really { images.clamp(0.0, 255.0) } else { images }, really);
         let grey = |plane: Plane| if really { blocks(plane, self.tables[0]) } else { plane };
         let plane = |at: usize| images.clone().slice([0..rows, at..at + 1, 0..height, 0..width]);
         if channels != 3 {

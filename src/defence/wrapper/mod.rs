@@ -151,9 +151,11 @@ pub fn stack(specs: &[WrapperSpec], adaptive: bool) -> Vec<Box<dyn Wrapper>> {
 
 pub use calibrate::{Thresholds, calibrate};
 
-/// A wrapper as an attack meets it that does not know it: without the stand-in for a gradient that it does not have.
+/// A wrapper as an attack meets it that does not know it: without the stand-in for a gradient that it does not have. A detector changes
+/// no inputs, and nobody asks for its score then.
 pub fn naive(wrapper: Box<dyn Wrapper>, backward: Backward) -> Box<dyn Wrapper> {
-    if matches!(backward, Backward::Exact | Backward::Poll) { wrapper } else { Box::new(Naive(wrapper)) }
+    let has_gradient = matches!(backward, Backward::Exact | Backward::Poll) || wrapper.rejects();
+    if has_gradient { wrapper } else { Box::new(Naive(wrapper)) }
 }
 
 struct Naive(Box<dyn Wrapper>);

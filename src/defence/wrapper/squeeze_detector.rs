@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, activation};
 use super::bit_depth::BitDepth;
 use super::median::Median;
 use super::{Backward, Wrapper, WrapperRow};
+use crate::engine::draw::Draw;
 use crate::options::{Accepts, Entry, OptionSpec};
 
 pub(super) const ROW: WrapperRow = WrapperRow {
@@ -90,6 +91,10 @@ fn squeezers(bits: i64, window: i64) -> Vec<Box<dyn Wrapper>> {
 }
 
 impl Wrapper for SqueezeDetector {
+    fn pull(&self, _inputs: Tensor<2>, gradient: Tensor<2>, _shape: [usize; 3], _draw: &Draw) -> Tensor<2> {
+        gradient
+    }
+
     fn rejects(&self) -> bool {
         true
     }

@@ -4,6 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::{Backward, FREE, Wrapper, WrapperRow};
+use crate::engine::draw::Draw;
 use crate::options::{Accepts, Entry, OptionSpec};
 
 pub(super) const ROW: WrapperRow = WrapperRow {
@@ -29,5 +30,13 @@ struct Temperature {
 impl Wrapper for Temperature {
     fn logits(&self, logits: Tensor<2>) -> Tensor<2> {
         logits / self.temperature
+    }
+
+    fn pull(&self, _inputs: Tensor<2>, gradient: Tensor<2>, _shape: [usize; 3], _draw: &Draw) -> Tensor<2> {
+        gradient
+    }
+
+    fn pull_logits(&self, _logits: Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+        gradient / self.temperature
     }
 }

@@ -6,6 +6,12 @@ use super::windows;
 
 type Sides = Result<Vec<Dim>, String>;
 
+/// Weights of the matrix that resizes a side, at most.
+const RESIZED: usize = 1 << 26;
+
+/// Terms that all means of a pooling have together for one image, at most.
+const POOLED: usize = 1 << 28;
+
 /// Sides of the result.
 pub(super) fn sides(op: &Op, inputs: &[Vec<Dim>]) -> Sides {
     let (least, most) = arity(op);
@@ -67,7 +73,14 @@ pub(super) fn sides(op: &Op, inputs: &[Vec<Dim>]) -> Sides {
         }
         Op::Softmax { axis } | Op::LogSoftmax { axis } => in_rank(x, *axis).map(|_| x.clone()),
         Op::MaxPool { kernel, stride, padding, dilation, ceil } => windows::pool(x, *kernel, *stride, *padding, *dilation, *ceil),
-        Op::AveragePool { kernel, stride, padding, ceil, .. } => windows::pool(x, *kernel, *stride, *padding, [1, 1], *ceil),
+        Op::AveragePool { kernel, stride, padding, ceil, .. } => {
+            let sides = windows::pool(x, *kernel, *stride, *padding, [1, 1], *ceil)?;
+            let terms = sides[1..].iter().map(|side| side.at(1)).chain(*kernel).fold(1, usize::saturating_mul);
+            if terms > POOLED {
+                return Err(format!("means over windows of {kernel:?} have more than {POOLED} terms together"));
+            }
+            Ok(sides)
+        }
         Op::AdaptiveAveragePool { size: [height, width] } => {
             image(x)?;
             Ok(vec![x[0], x[1], (*height).into(), (*width).into()])
@@ -115,6 +128,10 @@ pub(super) fn sides(op: &Op, inputs: &[Vec<Dim>]) -> Sides {
             image(x)?;
             if !scale.iter().all(|scale| scale.is_normal() && *scale > 0.0) {
                 return Err(format!("scales {scale:?}"));
+            }
+            let along = x[2..].iter().zip(to).map(|(from, &to)| from.at(1).saturating_mul(to)).max();
+            if along.is_some_and(|weights| weights > RESIZED) {
+                return Err(format!("a side resized by a matrix of more than {RESIZED} weights"));
             }
             Ok(vec![x[0], x[1], to[0].into(), to[1].into()])
         }

@@ -14,7 +14,7 @@ pub use words::{findings, note, reaches};
 
 use super::text;
 use super::view::View;
-use crate::evaluate::results::{DefenceInfo, DefenceTiming, Group};
+use crate::evaluate::results::{Certified, DefenceInfo, DefenceTiming, Group};
 use crate::evaluate::spread::{SEEDS_NEEDED, Spread, spread};
 use crate::threat::Norm;
 
@@ -29,9 +29,15 @@ pub struct Line<'a> {
     pub infos: Vec<&'a DefenceInfo>,
 }
 
+/// What is certified at a norm and epsilon of the very classifiers that are attacked.
+fn certified<'a>(view: &View<'a>, norm: Norm, epsilon: f64) -> impl Iterator<Item = &'a Certified> {
+    let here = move |certified: &&Certified| certified.norm == norm && certified.epsilon == epsilon && !certified.apart;
+    view.results.certified.iter().filter(here)
+}
+
 /// Whether anything is certified at a norm and epsilon.
 pub fn is_certified(view: &View, norm: Norm, epsilon: f64) -> bool {
-    view.results.certified.iter().any(|certified| certified.norm == norm && certified.epsilon == epsilon)
+    certified(view, norm, epsilon).next().is_some()
 }
 
 /// The lines in the order of the suite.
@@ -97,8 +103,7 @@ impl<'a> Line<'a> {
     /// What is certain at a norm and epsilon, by the certificate that says most; where one is there for all weights.
     pub fn certified(&self, view: &View, norm: Norm, epsilon: f64) -> Option<Spread> {
         let of = |name: &&str| {
-            let here = view.results.certified.iter().filter(|certified| certified.norm == norm && certified.epsilon == epsilon);
-            let own = here.filter(|certified| certified.defence == *name);
+            let own = certified(view, norm, epsilon).filter(|certified| certified.defence == *name);
             own.max_by(|a, b| a.certified_accuracy.total_cmp(&b.certified_accuracy))
         };
         let certified: Vec<_> = self.weights.iter().map(of).collect::<Option<_>>()?;

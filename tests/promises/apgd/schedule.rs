@@ -125,6 +125,8 @@ struct Plain<'a> {
     label: usize,
     origin: &'a [f32],
     points: Vec<Vec<f32>>,
+    /// Of all points, those before the last stage left out, the one of the largest loss.
+    best: Vec<f32>,
 }
 
 impl Plain<'_> {
@@ -195,6 +197,7 @@ impl Plain<'_> {
                 }
             }
         }
+        self.best = best.1;
     }
 
     /// Algorithm 2 of Croce and Hein 2021, with or without larger radii first.
@@ -245,6 +248,7 @@ impl Plain<'_> {
             }
             x = best.1;
         }
+        self.best = x;
     }
 }
 
@@ -262,11 +266,13 @@ const COUNT: usize = 6;
 fn every_point_is_that_of_a_plain_implementation_of_the_papers() {
     for (number, case) in CASES.iter().enumerate() {
         let rows = rows(case, &*case.attack(), COUNT);
-        let (points, _) = run(case, &mut slots(case, COUNT), &rows);
+        let mut slots = slots(case, COUNT);
+        let (points, _) = run(case, &mut slots, &rows);
+        let best = read(case.attack().remains(&slots).expect("a row that ran out of steps has a best point"));
         let origins = origins(COUNT);
         for (slot, row) in rows.iter().enumerate() {
             let part = slot * FEATURES..(slot + 1) * FEATURES;
-            let mut plain = Plain { case, label: row.label as usize, origin: &origins[part.clone()], points: Vec::new() };
+            let mut plain = Plain { case, label: row.label as usize, origin: &origins[part.clone()], points: Vec::new(), best: Vec::new() };
             let start = &points[0][part.clone()];
             if case.norm == Norm::L1 {
                 plain.sparse(start)
@@ -278,6 +284,8 @@ fn every_point_is_that_of_a_plain_implementation_of_the_papers() {
                 let apart = got[part.clone()].iter().zip(want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
                 assert!(apart <= 1e-4, "case {number}, row {slot}, step {step}: {:?} and {want:?}", &got[part.clone()]);
             }
+            let apart = best[part].iter().zip(&plain.best).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
+            assert!(apart <= 1e-4, "case {number}, row {slot}: the best of all points, the last one's too");
         }
     }
 }

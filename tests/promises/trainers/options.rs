@@ -9,6 +9,7 @@ promises! {
     options_that_disagree_are_told_with_the_way_out,
     validation_keeps_the_best_epoch_and_patience_ends_the_training,
     averaged_weights_get_statistics_of_their_own,
+    what_is_trained_on_noise_is_measured_under_it,
     dropout_acts_in_training_alone,
 }
 
@@ -100,6 +101,25 @@ fn averaged_weights_get_statistics_of_their_own() {
         let of = |image: &[f32]| image.iter().zip(&weight[unit * 64..]).map(|(x, w)| f64::from(x * w)).sum::<f64>() + f64::from(bias[unit]);
         let wanted = (0..128).map(|at| of(&data.image(at))).sum::<f64>() / 128.0;
         assert!((f64::from(mean[unit]) - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "unit {unit}: {} is not {wanted}", mean[unit]);
+    }
+}
+
+fn what_is_trained_on_noise_is_measured_under_it() {
+    let data = digits("train").limit(256);
+    let sigma = 1.5f32;
+    let text = format!("sigma = {sigma}\nepochs = 3\nlearning_rate = 0.05\naverage = \"swa\"\naverage_from = 0.0\nvalidation = 0.25");
+    let (classifier, history) = trained_from("gaussian", &text, network(NORMED, 2), &data).unwrap();
+    for epoch in history {
+        let found = epoch.validation.unwrap();
+        assert!(found.score() < found.clean_accuracy && Some(found.score()) == found.robust_accuracy, "{found:?}");
+    }
+    // Statistics are of what it trains on: noise adds sigma squared times the squared length of a unit's weights to its variance.
+    let weights = Weights::of(&classifier.network).0;
+    let (weight, variance) = (&weights["first.weight"].1, &weights["norm.running_var"].1);
+    for unit in 0..8 {
+        let length: f64 = weight[unit * 64..(unit + 1) * 64].iter().map(|weight| f64::from(*weight).powi(2)).sum();
+        let noise = f64::from(sigma).powi(2) * length;
+        assert!(f64::from(variance[unit]) > 0.8 * noise, "unit {unit}: {} of {noise}", variance[unit]);
     }
 }
 
