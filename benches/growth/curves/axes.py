@@ -21,7 +21,7 @@ class Point:
 
     def suite(self) -> str:
         """The suite's text."""
-        epsilons = [round(1e-6 * (at + 1), 9) for at in range(self.epsilons)]
+        epsilons = [round(1e-5 * (at + 1), 9) for at in range(self.epsilons)]
         lines = [
             'title = "growth"',
             f'[data]\nsource = "digits"\nscale = {self.side // 8}\nsplit = "all"\nexamples = {self.examples}',
