@@ -32,7 +32,7 @@ pub fn as_text(results: &Results, folder: &Path) -> String {
     let state = if results.complete { "" } else { "INCOMPLETE: run the suite again to go on. " };
     let (cells, seconds) = (results.cells.len(), results.timing.seconds);
     text.push_str(&format!(
-        "\n{state}{cells} of {} cells, {seconds:.1} s in all. Report: {}\n",
+        "\n{state}{cells} of {} cells, {seconds:.1} s without the report. Report: {}\n",
         results.planned,
         folder.join("report.html").display()
     ));

@@ -1,5 +1,7 @@
 //! Labelled images, checked once, at the door.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::pixels::{Maker, Pixels};
@@ -98,6 +100,24 @@ impl Dataset {
     /// Image `i`, [channels, height, width]; `i` is a position in this set, below [`Dataset::len`], not an id.
     pub fn image(&self, i: usize) -> Vec<f32> {
         self.pixels.image(i, self.features())
+    }
+
+    /// How many of the examples have an image that another set has too; `None` where images of either are made when they are asked for.
+    pub fn shared_with(&self, other: &Self) -> Option<usize> {
+        if self.shape != other.shape || [self, other].iter().any(|data| matches!(data.pixels, Pixels::Made { .. })) {
+            return None;
+        }
+        let keys = |data: &Self| -> Vec<u64> {
+            (0..data.len())
+                .map(|at| {
+                    let mut hasher = DefaultHasher::new();
+                    bytemuck::cast_slice::<f32, u8>(&data.image(at)).hash(&mut hasher);
+                    hasher.finish()
+                })
+                .collect()
+        };
+        let others: HashSet<u64> = keys(other).into_iter().collect();
+        Some(keys(self).iter().filter(|key| others.contains(key)).count())
     }
 
     /// All images at once, [examples, channels, height, width]: four bytes a value.

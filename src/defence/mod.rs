@@ -36,7 +36,14 @@ impl TrainerRow {
     /// # Errors
     /// Options that disagree.
     pub fn check(&self, options: &Options) -> Result<(), String> {
-        training::recipe::check(options).and_then(|()| (self.rule)(options))
+        training::recipe::check(options).and_then(|()| (self.rule)(options))?;
+        // Under l2 and l1 more than 1 is far, and may be meant.
+        match options.number("epsilon") {
+            Some(epsilon) if epsilon > 1.0 && options.text("norm").is_none_or(|norm| norm == "linf") => Err(format!(
+                "`epsilon` = {epsilon} under linf, where images lie in [0, 1]: write \"{epsilon}/255\" if it counts levels of 8 bits"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the method works on a network.

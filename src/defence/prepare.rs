@@ -95,7 +95,10 @@ pub fn ready(spec: &DefenceSpec, design: &Design, workshop: &Workshop) -> Result
     if !kept.is_file() {
         return Ok(None);
     }
-    let (classifier, about) = put(start, &kept, workshop)?;
+    let again = |error: Error| {
+        error.about(&format!("defence \"{}\"", spec.name)).help(format!("delete {}: it is trained again then", kept.display()))
+    };
+    let (classifier, about) = put(start, &kept, workshop).map_err(again)?;
     let history = about.get("history").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let seconds = about.get("seconds").and_then(|text| text.parse().ok());
     Prepared::new(classifier, history, false, seconds).map(Some)

@@ -29,8 +29,8 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// The union over an example's attacks, one entry a defence, norm and epsilon.
     pub worst_case: Vec<WorstCase>,
-    /// Which defences differ, by their worst cases on the same examples; one entry a recipe, norm and epsilon, where there are two recipes
-    /// at least.
+    /// Which defences that attacks know differ, by their worst cases on the same examples; one entry a recipe, norm and epsilon, where there
+    /// are two such recipes at least.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// What defences seem to be worth before attacks that do not know them, beside what they are worth.

@@ -87,7 +87,13 @@ fn logits(writer: &mut Writer, value: &Value, declared: &Declared) -> Result<Liv
     }
     if declared.classes.is_some_and(|declared| declared != classes) {
         let declared = declared.classes.unwrap_or_default();
-        return Err(Error::input(format!("it has {classes} classes, the data have {declared}")).help("take the model made for these data"));
+        let help = match classes > declared {
+            true => format!(
+                "take the model made for these data; where not every class is among their labels, say classes = {classes} in [data]"
+            ),
+            false => "take the model made for these data".to_owned(),
+        };
+        return Err(Error::input(format!("it has {classes} classes, the data have {declared}")).help(help));
     }
     Ok(x)
 }

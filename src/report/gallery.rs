@@ -39,7 +39,7 @@ impl Exhibit<'_> {
     }
 }
 
-/// Up to 24 specimens: series and epsilons take turns, so that none is crowded out.
+/// Up to 24 specimens: defences take turns, and within them series and epsilons, so that none is crowded out.
 ///
 /// # Errors
 /// A specimen whose pixels do not fit its shape.
@@ -52,14 +52,25 @@ pub fn exhibits(specimens: &[Specimen]) -> Result<Vec<Exhibit<'_>>> {
             None => groups.push(vec![specimen]),
         }
     }
-    let mut turns: Vec<(usize, usize)> = Vec::new();
+    // Of each defence its groups' firsts, then their seconds, and so on.
+    let mut queues: Vec<(&str, Vec<(usize, usize)>)> = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        turns.extend((0..group.len()).map(|turn| (turn, index)));
+        let turns = (0..group.len()).map(|turn| (turn, index));
+        let defence = group[0].series.defence.as_str();
+        match queues.iter_mut().find(|(name, _)| *name == defence) {
+            Some((_, queue)) => queue.extend(turns),
+            None => queues.push((defence, turns.collect())),
+        }
+    }
+    let mut turns: Vec<(usize, usize, usize)> = Vec::new();
+    for (_, queue) in &mut queues {
+        queue.sort_unstable();
+        turns.extend(queue.iter().enumerate().map(|(place, &(turn, group))| (place, group, turn)));
     }
     turns.sort_unstable();
     turns.truncate(LIMIT);
-    turns.sort_unstable_by_key(|&(turn, group)| (group, turn));
-    turns.into_iter().map(|(turn, group)| exhibit(groups[group][turn])).collect()
+    turns.sort_unstable_by_key(|&(_, group, turn)| (group, turn));
+    turns.into_iter().map(|(_, group, turn)| exhibit(groups[group][turn])).collect()
 }
 
 fn exhibit(specimen: &Specimen) -> Result<Exhibit<'_>> {

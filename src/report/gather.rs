@@ -70,7 +70,8 @@ pub fn gather(store: &Store) -> Result<Gathered> {
         let clean = clean(&layout, &defences[name]);
         worst_case.extend(accuracy::worst_case(name, threat.norm, &threat.epsilons, &clean, &series)?);
         let robust = accuracy::survivors(&threat.epsilons, &clean, &series)?;
-        if let Some(info) = infos.iter().find(|info| info.name == *name && !robust.is_empty()) {
+        // What attacks do not know is no rival: its numbers are apparent.
+        if let Some(info) = infos.iter().find(|info| info.name == *name && info.adaptive && !robust.is_empty()) {
             left.push(Left { recipe: info.recipe.as_ref().unwrap_or(name), threat, robust });
         }
     }

@@ -169,5 +169,6 @@ fn refuse_another(folder: &Path, found: &Identity, wanted: &Identity) -> Result<
             found.title, found.seed, wanted.title, wanted.seed
         )
     };
-    Err(Error::input(message).help("name another folder with --out, or replace that run with --fresh"))
+    let help = format!("name another folder with --out, or replace that run with --fresh; {folder}/suite.toml is what it ran");
+    Err(Error::input(message).help(help))
 }

@@ -161,10 +161,11 @@ impl Run<'_> {
     fn certified(&self, spec: &DefenceSpec) -> Result<Vec<Certified>> {
         let of_defence = self.resolved.certificates.iter().filter(|planned| planned.defence == spec.name);
         let certified = |planned: &certify::Planned| {
-            let alpha = self.resolved.certificate(planned).options.number("alpha");
+            let spec = self.resolved.certificate(planned);
+            let (alpha, exact) = (spec.options.number("alpha"), spec.kind == "exact" && !planned.apart);
             let trust = if planned.apart { Trust::Another } else { alpha.map_or(Trust::Certain, Trust::But) };
             let name = planned.certificate.clone();
-            Ok(Certified { name, norm: planned.norm, trust, certificates: certify::of(self.store, planned)?.certificates })
+            Ok(Certified { name, norm: planned.norm, trust, exact, certificates: certify::of(self.store, planned)?.certificates })
         };
         of_defence.map(certified).collect()
     }

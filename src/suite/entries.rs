@@ -219,6 +219,9 @@ fn train(reader: &mut Reader, mut fields: Fields, known: &[Entry]) -> Option<Tra
 }
 
 /// The attacks that can be read, with the place of each; a name twice is a mistake, and so is an attack that works under none of the threats.
+/// Columns of the reports that are no attack's.
+const RESERVED: [&str; 4] = ["clean", "worst case", "worst-case", "certified"];
+
 pub(super) fn attacks(
     reader: &mut Reader,
     tables: Vec<Fields>,
@@ -239,6 +242,13 @@ pub(super) fn attacks(
         let kind = entry.entry.name.to_string();
         let name = name.unwrap_or_else(|| kind.clone());
         fields.place = format!("attack `{name}`");
+        if RESERVED.contains(&name.to_lowercase().as_str()) {
+            reader.mistake(
+                span.clone(),
+                format!("an attack with the name {name:?}"),
+                "reports call something else so: choose another name",
+            );
+        }
         if attacks.iter().any(|(attack, _)| attack.name == name) {
             let help = format!("tell them apart: add name = \"{name}-2\" to this one");
             reader.mistake(span, format!("a second attack with the name {name:?}"), help);

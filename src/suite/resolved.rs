@@ -106,6 +106,13 @@ pub fn resolve(path: &Path, overrides: &[String], limit: Option<usize>) -> Resul
         );
         errors.push(Error::input(message).help("point [data] and [data.train] at the same kind of images"));
     }
+    if let (Some(data), Some(train)) = (&data, &train)
+        && let Some(count) = data.shared_with(train).filter(|count| 2 * count > data.len())
+    {
+        let message =
+            format!("{count} of the {} examples to attack ({}) are among the training examples ({})", data.len(), data.name, train.name);
+        errors.push(Error::input(message).help("attack another split: a model looks better on what it was trained on than it is"));
+    }
     let mut designs = Vec::new();
     if let Some(data) = &data {
         errors.extend(suite.threats.iter().filter_map(|threat| too_far(threat, data)));

@@ -18,6 +18,11 @@ promises! {
     an_audit_that_a_stop_left_without_its_consequence_is_acted_on,
     what_a_run_cost_is_kept_when_it_is_killed,
     an_onnx_file_that_seems_to_take_other_pixels_is_asked_about,
+    what_was_trained_on_is_not_attacked,
+    a_training_radius_in_levels_of_8_bits_is_asked_about,
+    an_attack_has_no_name_of_the_reports_own,
+    an_attack_that_leaves_what_is_provably_breakable_is_too_weak,
+    damaged_weights_that_were_kept_say_how_to_get_others,
 }
 
 fn a_place_that_cannot_be_written_is_bad_input_before_anything_runs() {
@@ -281,4 +286,63 @@ fn an_onnx_file_that_seems_to_take_other_pixels_is_asked_about() {
     for range in ["0..1", "0..255"] {
         ends(&model(&["--model-fields", &format!("range = {range:?}")]), 0);
     }
+}
+
+fn what_was_trained_on_is_not_attacked() {
+    let bench = Bench::new(SUITE);
+    let attacked = |split: &str| bench.run(&["plan", "suite.toml", "--set", &format!("data.split={split:?}")]);
+    ends(&attacked("test"), 0);
+    for split in ["train", "all"] {
+        let said = ends(&attacked(split), 2);
+        assert!(said.contains("are among the training examples (digits, train)"), "{split}: {said}");
+    }
+}
+
+fn a_training_radius_in_levels_of_8_bits_is_asked_about() {
+    let trained = |train: &str| Bench::new(&SUITE.replace("method = \"standard\"", train)).run(&["plan", "suite.toml"]);
+    let said = ends(&trained("method = \"pgd\", epsilon = 8"), 2);
+    assert!(said.contains("`epsilon` = 8 under linf") && said.contains("8/255"), "{said}");
+    ends(&trained("method = \"pgd\", epsilon = \"8/255\""), 0);
+    ends(&trained("method = \"pgd\", norm = \"l2\", epsilon = 2"), 0);
+}
+
+fn an_attack_has_no_name_of_the_reports_own() {
+    for name in ["Worst case", "clean"] {
+        let bench = Bench::new(&SUITE.replace("kind = \"fgsm\"", &format!("kind = \"fgsm\"\nname = {name:?}")));
+        let said = ends(&bench.run(&["plan", "suite.toml"]), 2);
+        assert!(said.contains(&format!("an attack with the name {name:?}")), "{said}");
+    }
+}
+
+fn an_attack_that_leaves_what_is_provably_breakable_is_too_weak() {
+    let linear = SUITE
+        .replace("\"mlp\", seed = 1, hidden = 32, layers = 1", "\"linear\", seed = 1")
+        .replace("norm = \"linf\"\nepsilons = [0, 0.05, 0.1, 0.2]", "norm = \"l2\"\nepsilons = [0, 0.25, 0.5]");
+    let check = |attack: &str| -> serde_json::Value {
+        let bench = Bench::new(&linear.replace("kind = \"pgd\"\nsteps = 20", attack).replace("kind = \"fgsm\"", "kind = \"noise\""));
+        bench.run_to("out", &["--limit", "60", "--set", "defence.plain.train.epochs=5"]);
+        let results = bench.results("out");
+        let checks = results["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["check"] == "not-converged").unwrap().clone()
+    };
+    // One short step leaves much that the closed form says can be broken.
+    let certificate = "\n\n[[certificate]]\nkind = \"exact\"";
+    let weak = check(&format!("kind = \"pgd\"\nsteps = 1\nstep = 0.05\nrandom_start = false{certificate}"));
+    assert!(weak["verdict"] == "fail" && weak["detail"].as_str().unwrap().contains("exact proves that they can be broken"), "{weak}");
+    let strong = check(&format!("kind = \"autoattack\"{certificate}"));
+    assert!(!strong["detail"].as_str().unwrap().contains("proves"), "{strong}");
+}
+
+fn damaged_weights_that_were_kept_say_how_to_get_others() {
+    let bench = Bench::new(SUITE);
+    let run = |code| ends(&bench.run_to("out", &["--limit", "10", "--weights", "kept", "--fresh"]), code);
+    run(0);
+    let kept = fs::read_dir(bench.root.join("kept")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&kept).unwrap();
+    fs::write(&kept, &bytes[..bytes.len() / 2]).unwrap();
+    let said = super::ends(&bench.run_to("out", &["--limit", "10", "--weights", "kept", "--fresh"]), 2);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("defence \"plain\"") && said.contains("delete") && said.contains("trained again"), "{said}");
+    fs::remove_file(kept).unwrap();
+    run(0);
 }

@@ -93,7 +93,7 @@ pub fn standing(subject: &Subject, attacks: &[&Attacked], epsilon: usize, probes
 }
 
 const MASKED: &str = "gradients are masked, or followed too weakly, and what white-box attacks leave is no robustness: adapt them to the \
-                      defence (BPDA, EOT, another loss), or give them more steps";
+                      defence (BPDA, EOT), give them another loss or more steps, or add `apgd`, `fab` or `autoattack`";
 
 fn score_under(norm: Norm, white: &[&Attacked], score: &[&Attacked]) -> Found {
     let epsilons = &white[0].threat.epsilons;
@@ -107,7 +107,7 @@ fn score_under(norm: Norm, white: &[&Attacked], score: &[&Attacked]) -> Found {
     let words = |at: usize| {
         let [white, score] = counts[at].accuracies();
         format!(
-            "under {} {} the best attack along gradients leaves {:.1} %, a score-based one {:.1} % (p = {:.2})",
+            "under {} {} the best attack along gradients leaves {:.1} %, a score-based one {:.1} % (p = {:.1e})",
             norm.name(),
             distance(epsilons[at]),
             100.0 * white,

@@ -5,6 +5,7 @@ use super::beats::{LUCK, exceeds, standing};
 use super::gradients::NO_PROBES;
 use super::{Attacked, Family, Found, Remedy, Subject, Verdict};
 use crate::Result;
+use crate::evaluate::accuracy::DISTANCE_SLACK;
 use crate::options::Value;
 use crate::report::text::distance;
 use crate::threat::Norm;
@@ -25,7 +26,13 @@ pub fn run(subject: &Subject) -> Result<Found> {
     let mut found: Option<Found> = None;
     let mut forwards = 0;
     for norm in subject.norms() {
-        let Some(one) = under(subject, &probes, norm)? else { continue };
+        let searched = under(subject, &probes, norm)?;
+        let Some(one) = missed(subject, norm)
+            .map(|missed| Found { forwards: searched.as_ref().map_or(0, |found| found.forwards), ..missed })
+            .or(searched)
+        else {
+            continue;
+        };
         forwards += one.forwards;
         found = Some(match found {
             None => one,
@@ -40,6 +47,29 @@ pub fn run(subject: &Subject) -> Result<Found> {
     }
     let nothing = "no attack along gradients takes many steps, so none can take more: add `pgd`, or `apgd`";
     Ok(found.unwrap_or_else(|| Found::new(Verdict::Skip, nothing)).cost(forwards))
+}
+
+/// What an exact certificate proves breakable and every attack left standing, at the epsilon where that is most.
+fn missed(subject: &Subject, norm: Norm) -> Option<Found> {
+    let exact = subject.certified.iter().find(|certified| certified.exact && certified.norm == norm)?;
+    let series = subject.under(norm);
+    let epsilons = &series.first()?.threat.epsilons;
+    let breakable = |epsilon: f64| -> Vec<usize> {
+        let of = |radius: Option<f64>| radius.is_some_and(|radius| radius + DISTANCE_SLACK < epsilon);
+        let ids = exact.certificates.iter().filter(|found| of(found.radius)).map(|found| found.example);
+        ids.filter_map(|id| subject.data.ids.iter().position(|other| *other == id)).collect()
+    };
+    let left = |at: usize| standing(subject, &series, at, &breakable(epsilons[at])).len();
+    let (count, at) = (0..epsilons.len()).map(|at| (left(at), at)).max()?;
+    if count == 0 {
+        return None;
+    }
+    let (all, place) = (subject.data.len(), format!("under {} {}", norm.name(), distance(epsilons[at])));
+    let seen = format!("{place} {count} of {all} examples stand before every attack though {} proves that they can be broken", exact.name);
+    let verdict = if exceeds(count, all, WARNED) { Verdict::Fail } else { Verdict::Warn };
+    let advice =
+        "the robust accuracy is too high by as much: give the attack another loss (`margin`) or more restarts, or add `autoattack`";
+    Some(Found { verdict, ..Found::too_weak(seen, advice) })
 }
 
 fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
@@ -102,7 +132,10 @@ fn under(subject: &Subject, probes: &[usize], norm: Norm) -> Result<Option<Found
         let advice = if is_small(open) {
             format!("go by the worst case, or raise `steps`, or `restarts`, of {attack}: what it alone leaves is too high")
         } else {
-            format!("its robust accuracy is too high: raise `steps`, or `restarts`, of {attack}, or add `apgd` or `autoattack`")
+            let present = |kind: &str| subject.under(norm).iter().any(|other| other.kind == kind);
+            let stronger: Vec<&str> = ["`apgd`", "`autoattack`"].into_iter().filter(|kind| !present(kind.trim_matches('`'))).collect();
+            let add = if stronger.is_empty() { String::new() } else { format!(", or add {}", stronger.join(" or ")) };
+            format!("its robust accuracy is too high: raise `steps`, or `restarts`, of {attack}{add}")
         };
         let found = Found { verdict, ..Found::too_weak(seen, &advice) };
         if is_small(open) { found } else { found.remedy(Remedy::Longer { attack: attack.clone() }) }

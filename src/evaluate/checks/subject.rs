@@ -75,6 +75,8 @@ pub struct Certified {
     pub norm: Norm,
     /// What it is worth.
     pub trust: Trust,
+    /// Whether beyond a radius an adversarial example is certain too.
+    pub exact: bool,
     /// One an example.
     pub certificates: Vec<Certificate>,
 }

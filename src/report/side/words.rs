@@ -98,7 +98,8 @@ pub fn note(view: &View, grouped: bool) -> String {
     let lines = lines(view);
     let mut words = String::new();
     if grouped && !view.results.groups.is_empty() {
-        let pairs = lines.len() * (lines.len() - 1) / 2;
+        let ranked = lines.iter().filter(|line| line.is_adaptive()).count();
+        let pairs = ranked * ranked.saturating_sub(1) / 2;
         words.push_str(&format!(
             "Groups: defences that share no letter differ, by McNemar's exact test on the worst-case verdicts of the same examples, with Holm's \
              correction over {pairs} pairs, at {:.0} %.",
@@ -113,7 +114,7 @@ pub fn note(view: &View, grouped: bool) -> String {
         );
     }
     if lines.iter().any(|line| !line.is_adaptive()) {
-        words.push_str(" Rows whose attacks do not know the defence are neither ranked nor drawn: their numbers are apparent.");
+        words.push_str(" Rows whose attacks do not know the defence are neither ranked nor in a group: their numbers are apparent.");
     }
     if lines.iter().any(|line| !line.is_general()) {
         words.push_str(&format!(

@@ -165,7 +165,7 @@ fn a_certificate_that_an_attack_contradicts_is_an_alarm() {
         let mut case = by_hand(&[("pgd", "", fates(&[(10, "sb"), (30, "ss")]))]);
         let certificate = |(id, radius): (&u32, &Option<f64>)| Certificate { example: *id, radius: *radius, abstained: false };
         let certificates = case.data.ids.iter().zip(radii).map(certificate).collect();
-        case.certified.push(Certified { name: "bound".into(), norm, trust, certificates });
+        case.certified.push(Certified { name: "bound".into(), norm, trust, exact: false, certificates });
         case.found("certificate-violated")
     };
     // The first ten are broken at 0.01.
