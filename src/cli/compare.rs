@@ -51,7 +51,7 @@ pub struct Arguments {
 /// Compares two runs example by example. Exit code 1 where the gate refuses B, or a row that is compared failed.
 ///
 /// # Errors
-/// As [`compare`] does; a file that cannot be written.
+/// As [`compare_all`] does; a file that cannot be written.
 pub fn run(arguments: &Arguments) -> Result<u8> {
     arguments.out.as_deref().map_or(Ok(()), store::check_file)?;
     let comparison = compared(arguments)?;

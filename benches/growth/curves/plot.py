@@ -7,29 +7,38 @@ from .axes import axis
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 TIME, MEMORY, INK, GRID = "#0072B2", "#D55E00", "#222222", "#dddddd"
 WIDTH, HEIGHT, LEFT, TOP, GAP = 150, 110, 46, 40, 22
+# Axes side by side; the others stand below.
+COLUMNS = 4
+# Numbers along an axis that are nearer than this would run into each other.
+APART = 26
 ROWS = (("seconds", "attacks, s", TIME), ("peak_mib", "peak, MiB", MEMORY))
 
 
 def svg(results: dict) -> str:
     """The whole plot as a file's text."""
     axes = results["axes"]
-    width, height = LEFT + len(axes) * (WIDTH + GAP + LEFT), TOP + len(ROWS) * (HEIGHT + 2 * GAP) + GAP
+    tall = len(ROWS) * (HEIGHT + 2 * GAP) + GAP
+    width = LEFT + min(len(axes), COLUMNS) * (WIDTH + GAP + LEFT)
+    height = TOP + -(-len(axes) // COLUMNS) * tall
     machine = results["machine"]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" fill="{INK}">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        text(LEFT, 18, f"Measured (dots, medians of {results['repeats']}) and the model (line): {machine['processor']}, {machine['threads']} threads"),
+        text(LEFT, 18, f"Measured (dots, medians of {results['repeats']}) and the model (lines): {machine['processor']}, {machine['threads']} threads"),
     ]
-    for column, (name, points) in enumerate(axes.items()):
+    for number, (name, points) in enumerate(axes.items()):
+        column, band = number % COLUMNS, number // COLUMNS
+        points = sorted(points, key=lambda point: point["at"])
         for row, (value, label, colour) in enumerate(ROWS):
-            left, top = LEFT + column * (WIDTH + GAP + LEFT), TOP + row * (HEIGHT + 2 * GAP)
-            parts += panel(left, top, points, value, colour)
+            left, top = LEFT + column * (WIDTH + GAP + LEFT), TOP + band * tall + row * (HEIGHT + 2 * GAP)
+            # Models differ in more than their multiply-adds: no line leads from one to the next.
+            parts += panel(left, top, points, value, colour, joined=name != "model")
             parts.append(text(left, top - 4, label))
             parts.append(text(left + WIDTH / 2, top + HEIGHT + 26, name if name == axis(name).unit else f"{name}: {axis(name).unit}", anchor="middle"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def panel(left: float, top: float, points: list[dict], value: str, colour: str) -> list[str]:
+def panel(left: float, top: float, points: list[dict], value: str, colour: str, *, joined: bool) -> list[str]:
     """One picture; both sides logarithmic, so that proportional growth is a line of slope one."""
     named = [point[key] for point in points for key in (value, f"predicted_{value}") if point.get(key)]
     across = span([point["at"] for point in points])
@@ -44,10 +53,16 @@ def panel(left: float, top: float, points: list[dict], value: str, colour: str) 
     # Two labels on one spot are none.
     if low - high > 12:
         parts.append(text(left - 4, high, f"{max(named):.3g}", anchor="end"))
+    last = float("-inf")
     for point in points:
-        parts.append(text(place(point["at"], named[0])[0], top + HEIGHT + 13, f"{point['at']:.4g}", anchor="middle", size=9))
+        x = place(point["at"], named[0])[0]
+        if x - last >= APART:
+            parts.append(text(x, top + HEIGHT + 13, f"{point['at']:.3g}" if point["at"] < 100 else f"{point['at']:.0f}", anchor="middle", size=9))
+            last = x
     line = [place(point["at"], point[f"predicted_{value}"]) for point in points if f"predicted_{value}" in point]
-    if line:
+    if not joined:
+        parts += [f'<path d="M{x - 6:.1f},{y:.1f}h12" stroke="{colour}" stroke-opacity="0.5" stroke-width="2"/>' for x, y in line]
+    elif line:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-opacity="0.5" stroke-width="2"/>')
     for point in points:
