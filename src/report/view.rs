@@ -98,6 +98,11 @@ impl<'a> View<'a> {
         self.results.cells.iter().map(|cell| cell.failed).sum()
     }
 
+    /// Checks of the evaluation of some defences that say no.
+    pub fn failed_checks(&self, defences: &[&str]) -> usize {
+        self.results.checks.iter().filter(|check| check.verdict == "fail" && defences.contains(&check.defence.as_str())).count()
+    }
+
     /// Seconds of a cell, where they were taken.
     pub fn seconds(&self, cell: &Cell) -> Option<f64> {
         let same = |timing: &&crate::evaluate::results::CellTiming| {

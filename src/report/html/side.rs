@@ -158,6 +158,16 @@ fn row(html: &mut String, line: &Line, columns: &[Column], class: &str) {
     html.push_str("</tr>\n");
 }
 
+/// That so many checks of a defence's evaluation say no.
+pub(super) fn refused(checks: usize) -> Option<String> {
+    let words = match checks {
+        0 => return None,
+        1 => "a check fails".to_owned(),
+        several => format!("{several} checks fail"),
+    };
+    Some(format!("<small class=\"refused\">⚠ {words}</small>"))
+}
+
 fn name(view: &View, line: &Line) -> (String, String) {
     let seeds = line.weights.len();
     let remark = match seeds {
@@ -165,11 +175,7 @@ fn name(view: &View, line: &Line) -> (String, String) {
         _ if line.is_general() => format!("{seeds} seeds"),
         _ => format!("{seeds} seeds: these weights"),
     };
-    let refused = match line.failed_checks(view) {
-        0 => String::new(),
-        1 => "<br><small class=\"refused\">⚠ a check fails</small>".to_owned(),
-        several => format!("<br><small class=\"refused\">⚠ {several} checks fail</small>"),
-    };
+    let refused = refused(line.failed_checks(view)).map_or(String::new(), |refused| format!("<br>{refused}"));
     let unknown = if line.is_adaptive() { "" } else { "<br><small class=\"refused\">⚠ attacks do not know it</small>" };
     (format!("{}<br><small>{remark}</small>{unknown}{refused}", escape(line.name)), escape(line.name))
 }

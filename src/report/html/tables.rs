@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::cost::passes;
 use super::super::text::{self, count, escape, interval, percent};
 use super::super::view::View;
+use super::side::refused;
 use crate::evaluate::results::{ApparentGain, Cell, Certified};
 use crate::suite::certify::Refused;
 
@@ -59,7 +60,8 @@ pub fn headline(view: &View) -> String {
             |share: f64, ci95: [f64; 2]| number(format!("<b>{}</b><br><small>{}</small>", percent(share), interval(ci95)), share);
         let mut rows = Vec::new();
         for defence in &view.defences {
-            let mut row = vec![words(defence)];
+            let refused = refused(view.failed_checks(&[defence])).map_or(String::new(), |refused| format!("<br>{refused}"));
+            let mut row = vec![Entry(escape(defence) + &refused, escape(defence))];
             row.push(match view.clean(defence) {
                 Some((share, Some(ci95))) => with_interval(share, ci95),
                 Some((share, None)) => number(percent(share), share),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::side::findings;
 use super::super::text::{self, escape, interval, percent};
 use super::super::view::View;
+use super::side::refused;
 use crate::engine::precision::Precision;
 use crate::threat::Norm;
 
@@ -92,7 +93,8 @@ fn one_by_one(view: &View) -> String {
             Some((accuracy, None)) => format!("decides <b>{}</b> of the clean examples rightly", percent(accuracy)),
             None => "has no clean accuracy yet".to_owned(),
         };
-        let _ = write!(list, "<li><strong>{}</strong> {clean}.", escape(defence));
+        let refused = refused(view.failed_checks(&[defence])).map_or(String::new(), |refused| format!(" ({refused})"));
+        let _ = write!(list, "<li><strong>{}</strong>{refused} {clean}.", escape(defence));
         for &norm in &view.norms {
             list.push_str(&finding(view, defence, norm));
         }

@@ -96,8 +96,7 @@ impl<'a> Line<'a> {
 
     /// Checks of its evaluation that say no: its numbers may be too good.
     pub fn failed_checks(&self, view: &View) -> usize {
-        let of_line = view.results.checks.iter().filter(|check| self.weights.contains(&check.defence.as_str()));
-        of_line.filter(|check| check.verdict == "fail").count()
+        view.failed_checks(&self.weights)
     }
 
     /// What is certain at a norm and epsilon, by the certificate that says most; where one is there for all weights.

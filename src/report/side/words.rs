@@ -41,12 +41,13 @@ pub fn findings(view: &View, norm: Norm, epsilon: f64) -> String {
     if letters(best).is_empty() {
         return words;
     }
+    let known = if lines.iter().all(Line::is_adaptive) { "" } else { " that attacks know" };
     if beaten.is_empty() {
-        words.push_str(" It cannot be told from any other on these examples.");
+        words.push_str(&format!(" It cannot be told from any other{known} on these examples."));
     } else if near.is_empty() {
-        words.push_str(" It differs from every other.");
+        words.push_str(&format!(" It differs from every other{known}."));
     } else {
-        words.push_str(&format!(" It cannot be told from {}, and differs from all others.", names(&near)));
+        words.push_str(&format!(" It cannot be told from {}, and differs from all others{known}.", names(&near)));
     }
     words + &scope(best, &beaten)
 }
