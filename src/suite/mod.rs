@@ -13,6 +13,7 @@ mod crew;
 mod data;
 mod entries;
 pub mod forecast;
+mod made;
 mod model;
 mod models;
 mod overrides;

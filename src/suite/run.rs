@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::checks::{self, extend, keep_layout};
 use super::crew::{Crew, Stations};
+use super::made::{Made, in_a_word, on};
 use super::models::refuse_replaced;
 use super::resolved::{Resolved, resolve};
 use super::schedule::{self, Worker, caught};
@@ -13,9 +14,9 @@ use super::series;
 use super::speed;
 use super::stations::{Station, refuse_foreign, stations};
 use crate::attack::SURROGATE;
-use crate::defence::{self, Prepared, Progress, Thresholds, Workshop, prepare};
+use crate::defence::{self, Progress, Thresholds, Workshop, prepare};
 use crate::device;
-use crate::engine::base::{Base, Combine};
+use crate::engine::base::Combine;
 use crate::engine::clean::{self, CleanDecision};
 use crate::engine::oracle::Oracle;
 use crate::error::Kind;
@@ -358,46 +359,5 @@ impl Run<'_> {
         };
         self.observer.note(&format!("{}: {trained}, clean accuracy {:.1} %", spec.name, 100.0 * info.clean_accuracy));
         Ok(())
-    }
-}
-
-/// A defence with its weights: one network, or an ensemble's.
-pub(super) struct Made {
-    pub(super) members: Vec<Prepared>,
-    pub(super) combine: Combine,
-    pub(super) thresholds: Thresholds,
-}
-
-impl Made {
-    pub(super) fn on(&self, device: &burn::tensor::Device) -> Base {
-        Base { members: self.members.iter().map(|member| member.on(device)).collect(), combine: self.combine }
-    }
-
-    /// The hash of the weights; of an ensemble, of its members' hashes in their order.
-    fn weights_hash(&self) -> String {
-        let hashes: Vec<String> = self.members.iter().map(|member| member.weights.hash()).collect();
-        match &hashes[..] {
-            [alone] => alone.clone(),
-            several => blake3::hash(several.join(" ").as_bytes()).to_hex().to_string(),
-        }
-    }
-}
-
-/// A defence on a station's device.
-pub(super) fn on(spec: &super::DefenceSpec, prepared: &Made, station: &Station) -> Oracle {
-    let device = &station.handle.device;
-    let stack = prepared.thresholds.set(defence::stack(&spec.stack, spec.adaptive));
-    let oracle = Oracle::of(prepared.on(device), device.clone()).behind(stack.into());
-    if spec.adaptive { oracle } else { oracle.unknown() }
-}
-
-/// What all members have in common, or each one's, in the order of the members.
-fn in_a_word(words: impl Iterator<Item = String>) -> String {
-    let words: Vec<String> = words.collect();
-    match &words[..] {
-        [first, others @ ..] if !others.is_empty() && others.iter().all(|other| other == first) && !first.is_empty() => {
-            format!("{} x {first}", words.len())
-        }
-        _ => words.join(" + "),
     }
 }

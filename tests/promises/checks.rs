@@ -27,15 +27,13 @@ use serde_json::Value;
 use super::bench_model::{Trial, attack, relabelled, separable, separator, untrained};
 
 promises! {
-    [controls, on_results, on_runs]
+    [controls, on_results, on_runs, values]
     honest_models_fail_no_check,
     each_broken_defence_is_caught_by_the_check_made_for_it,
     checks_of_the_output_fire_on_what_they_are_made_for,
     checks_of_the_gradient_fire_on_what_they_are_made_for,
     a_defence_that_nothing_moves_survives_distances_that_nothing_survives,
-    data_on_a_grid_or_in_a_corner_are_named,
     an_attack_that_more_steps_improve_has_not_converged,
-    changes_below_half_a_level_do_not_outlive_eight_bits,
     a_defence_without_a_right_decision_is_skipped_and_not_passed,
     the_same_checks_come_to_the_same,
 }
@@ -328,18 +326,6 @@ fn drawn(scale: f32, levels: f32) -> Case {
     Case::new(oracle, data)
 }
 
-fn data_on_a_grid_or_in_a_corner_are_named() {
-    assert_eq!(drawn(1.0, 0.0).found("input-grid").verdict, Verdict::Pass);
-    for (scale, levels, word) in [(0.4, 0.0, "[0.0"), (1.0, 16.0, "17 levels"), (1.0, 1.0, "100 % of the values are 0 or 1")] {
-        let found = drawn(scale, levels).found("input-grid");
-        assert_eq!(found.verdict, Verdict::Warn);
-        assert!(found.detail.contains(word), "{found:?}");
-    }
-    // The detector knows multiples of 1/255 alone, and the digits lie on sixteenths.
-    assert_eq!(Case::new(wrapped("grid-detector", ""), digits("test").limit(40)).found("rejections").verdict, Verdict::Warn);
-    assert_eq!(Case::new(wrapped("grid-detector", ""), pictures()).found("rejections").verdict, Verdict::Pass);
-}
-
 fn an_attack_that_more_steps_improve_has_not_converged() {
     let with = |options| Case::new(trained(), pictures()).attacked("pgd", options, Norm::Linf, &EPSILONS).found("not-converged");
     let lame = with("steps = 2\nstep_relative = 0.15\nrandom_start = false");
@@ -353,27 +339,6 @@ fn an_attack_that_more_steps_improve_has_not_converged() {
     assert!(thorough.verdict <= Verdict::Warn && thorough.forwards > 0, "{thorough:?}");
     let alone = Case::new(trained(), pictures()).attacked("fgsm", "", Norm::Linf, &EPSILONS).found("not-converged");
     assert_eq!(alone.verdict, Verdict::Skip);
-}
-
-fn changes_below_half_a_level_do_not_outlive_eight_bits() {
-    let data = as_pictures(&separable(2, 20, 0.5));
-    let oracle = separator(&data, 5.0, &Device::flex());
-    let case = |epsilon| Case::new(oracle.clone(), relabelled(data.clone(), &oracle)).attacked("pgd", "steps = 5", Norm::Linf, &[epsilon]);
-    let deep = case(0.3).found("eight-bit");
-    assert!(deep.verdict < Verdict::Fail && deep.detail.contains("of 20 broken"), "{deep:?}");
-    // Images close to the boundary break within less than half a level, and rounding undoes it.
-    let mut pixels = data.images();
-    let weights = gauntlet::data::synthetic::separator(2, data.shape).unwrap();
-    for at in 0..data.len() {
-        let image = &mut pixels[at * 64..(at + 1) * 64];
-        image.iter_mut().for_each(|value| *value = 0.5);
-        let pixel = at;
-        let sign = (weights[64 + pixel] - weights[pixel]).signum();
-        image[pixel] = 0.5 + sign * 0.004;
-    }
-    let near = as_pictures(&Dataset::new("near", data.shape, 2, data.ids.clone(), pixels, vec![0; 20]).unwrap());
-    let lost = Case::new(oracle.clone(), relabelled(near, &oracle)).attacked("pgd", "steps = 5", Norm::Linf, &[0.0015]).found("eight-bit");
-    assert_eq!(lost.verdict, Verdict::Fail, "{lost:?}");
 }
 
 fn a_defence_without_a_right_decision_is_skipped_and_not_passed() {
@@ -403,3 +368,5 @@ mod controls;
 mod on_results;
 #[path = "checks/on_runs.rs"]
 mod on_runs;
+#[path = "checks/values.rs"]
+mod values;

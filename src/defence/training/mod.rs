@@ -13,6 +13,7 @@ pub mod loss;
 pub(super) mod method;
 pub(super) mod optimiser;
 pub(super) mod recipe;
+mod resume;
 mod schedule;
 mod tally;
 pub(super) mod trial;
@@ -354,39 +355,6 @@ impl<'a> Course<'a> {
             line.event = Some(Event::NoLongerBetter);
         }
         Ok(())
-    }
-
-    fn save(&self) -> Result<Kept> {
-        let mut kept = Kept::new(&self.device);
-        kept.put("history", &self.history);
-        kept.put_weights("network", &self.network.weights());
-        self.optimiser.save(&mut kept)?;
-        self.average.save(&mut kept)?;
-        for (name, found) in [("best", &self.best), ("good", &self.good)] {
-            if let Some((epoch, score, weights)) = found {
-                kept.put(name, &(epoch, score.to_bits()));
-                kept.put_weights(name, weights);
-            }
-        }
-        self.method.save(&mut kept)?;
-        Ok(kept)
-    }
-
-    fn restore(&mut self, kept: &Kept) -> Result<()> {
-        self.history = kept.get("history")?;
-        let blank = &self.trainee.classifier.network;
-        let network = crate::model::load(blank.clone(), &kept.weights("network"), "the interrupted training", &self.device)?;
-        self.network = network.to_device(&self.device.clone().autodiff()).train();
-        self.optimiser.restore(kept, self.network.trained_ranks().len())?;
-        self.average.restore(kept)?;
-        for (name, place) in [("best", &mut self.best), ("good", &mut self.good)] {
-            let weights = kept.weights(name);
-            if !weights.0.is_empty() {
-                let (epoch, score): (usize, u64) = kept.get(name)?;
-                *place = Some((epoch, f64::from_bits(score), weights));
-            }
-        }
-        self.method.restore(kept, &self.trainee.classifier)
     }
 
     fn finish(mut self) -> Result<(Classifier, Vec<Epoch>)> {
