@@ -1,4 +1,5 @@
-//! Convolutions of blocks of images, forward and backward to the input, by one loop.
+//! Convolutions of blocks of images, forward and backward to the input, by one loop. Those of 3x3 taps have a faster way in
+//! [`super::winograd`].
 //!
 //! A pass sums, for each pixel of a grid and each output channel, weights times the input at fixed offsets from that pixel. A
 //! convolution forward is one such pass. Its gradient with respect to the input is one for each phase of the stride: the pixels that
@@ -8,6 +9,8 @@ use std::mem::MaybeUninit;
 
 use super::lanes::{BLOCK, Lanes, Task};
 use super::layout::Grid;
+use super::share::Share;
+use super::winograd::Form;
 
 /// One pass.
 #[derive(Clone, Debug)]
@@ -21,8 +24,10 @@ pub(super) struct Pass {
     pub(super) taps: Vec<usize>,
     pub(super) input: Grid,
     pub(super) output: Grid,
-    /// In the target's order.
+    /// In the target's order; those of tiles as [`Form::packed`] has them.
     pub(super) weights: Vec<f32>,
+    /// The tiles that it is computed in by Winograd's method, or none.
+    pub(super) form: Option<Form>,
     /// One an output of each group, or none.
     pub(super) bias: Vec<f32>,
 }
@@ -38,10 +43,12 @@ pub(super) struct Target {
     /// Weights in the order that the target wants, of so many groups, outputs and inputs of each, and taps; `tall` where there is one
     /// column alone.
     pub(super) pack: fn([usize; 4], bool, Weight) -> Vec<f32>,
+    /// Whether it has Winograd's method.
+    pub(super) winograd: bool,
 }
 
 /// This processor: taps in numbers, weights as [group][block of outputs][input][tap][output of the block].
-pub(super) const PROCESSOR: Target = Target { vector: BLOCK, pack: packed };
+pub(super) const PROCESSOR: Target = Target { vector: BLOCK, pack: packed, winograd: true };
 
 /// What bits do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,19 +60,29 @@ pub(super) enum Bits {
     Gate,
 }
 
-/// A pass over given memory.
-pub(super) struct Convolve<'a> {
-    pub(super) pass: &'a Pass,
-    pub(super) input: *const f32,
-    pub(super) output: *mut f32,
+/// What becomes of a sum.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    pub(super) output: (Grid, *mut f32),
     pub(super) add: Option<(Grid, *const f32)>,
     pub(super) bits: Bits,
     pub(super) bits_at: (Grid, *mut u8),
 }
 
+/// A pass over given memory, or a share of it.
+pub(super) struct Convolve<'a> {
+    pub(super) pass: &'a Pass,
+    pub(super) input: *const f32,
+    pub(super) finish: Finish,
+    pub(super) share: Share,
+}
+
 /// Outputs that are summed side by side where there is one column alone, as in a dense layer.
 const TALL: usize = 8;
 const SHORT: usize = 4;
+/// Weights of a group beyond which some pieces of rows are computed with each block of them, so that fewer come from far caches.
+const MANY_WEIGHTS: usize = 1 << 17;
+const AT_ONCE: usize = 8;
 
 /// Sizes of the blocks of outputs.
 fn blocks(outputs: usize, tall: bool) -> impl Iterator<Item = (usize, usize)> {
@@ -101,51 +118,61 @@ impl Task for Convolve<'_> {
     unsafe fn run<V: Lanes>(self) {
         let pass = self.pass;
         let tall = pass.size[1] == 1;
-        for part in (0..BLOCK).step_by(V::WIDTH) {
+        let [rows, own] = self.share.of([pass.size[0], blocks(pass.outputs, tall).count()]);
+        let pieces = pass.size[1].div_ceil(V::COLUMNS);
+        let (each, longer) = (pass.size[1] / pieces, pass.size[1] % pieces);
+        let places = rows.len() * pieces;
+        let at_once = if pass.weights.len() / pass.groups > MANY_WEIGHTS { AT_ONCE } else { 1 };
+        for part in (0..self.share.lanes).step_by(V::WIDTH) {
             for group in 0..pass.groups {
-                let weights = &pass.weights[group * pass.outputs * pass.inputs * pass.taps.len()..];
-                for row in 0..pass.size[0] {
-                    let mut column = 0;
-                    let mut pieces = pass.size[1].div_ceil(V::COLUMNS);
-                    while column < pass.size[1] {
-                        let columns = (pass.size[1] - column).div_ceil(pieces);
-                        pieces -= 1;
-                        let mut weights = weights.as_ptr();
-                        for (first, size) in blocks(pass.outputs, tall) {
-                            let place = Place { group, first, row, column, part };
-                            // SAFETY: columns is at most V::COLUMNS, at most 6.
-                            unsafe {
-                                match (size, columns) {
-                                    (TALL, _) => tile::<V, TALL, 1>(&self, place, weights),
-                                    (4, 1) => tile::<V, 4, 1>(&self, place, weights),
-                                    (4, 2) => tile::<V, 4, 2>(&self, place, weights),
-                                    (4, 3) => tile::<V, 4, 3>(&self, place, weights),
-                                    (4, 4) => tile::<V, 4, 4>(&self, place, weights),
-                                    (4, 5) => tile::<V, 4, 5>(&self, place, weights),
-                                    (4, _) => tile::<V, 4, 6>(&self, place, weights),
-                                    (3, 1) => tile::<V, 3, 1>(&self, place, weights),
-                                    (3, 2) => tile::<V, 3, 2>(&self, place, weights),
-                                    (3, 3) => tile::<V, 3, 3>(&self, place, weights),
-                                    (3, 4) => tile::<V, 3, 4>(&self, place, weights),
-                                    (3, 5) => tile::<V, 3, 5>(&self, place, weights),
-                                    (3, _) => tile::<V, 3, 6>(&self, place, weights),
-                                    (2, 1) => tile::<V, 2, 1>(&self, place, weights),
-                                    (2, 2) => tile::<V, 2, 2>(&self, place, weights),
-                                    (2, 3) => tile::<V, 2, 3>(&self, place, weights),
-                                    (2, 4) => tile::<V, 2, 4>(&self, place, weights),
-                                    (2, 5) => tile::<V, 2, 5>(&self, place, weights),
-                                    (2, _) => tile::<V, 2, 6>(&self, place, weights),
-                                    (_, 1) => tile::<V, 1, 1>(&self, place, weights),
-                                    (_, 2) => tile::<V, 1, 2>(&self, place, weights),
-                                    (_, 3) => tile::<V, 1, 3>(&self, place, weights),
-                                    (_, 4) => tile::<V, 1, 4>(&self, place, weights),
-                                    (_, 5) => tile::<V, 1, 5>(&self, place, weights),
-                                    (_, _) => tile::<V, 1, 6>(&self, place, weights),
+                let (mut row, mut piece) = (rows.start, 0);
+                for begin in (0..places).step_by(at_once) {
+                    let start = (row, piece);
+                    let mut weights = pass.weights[group * pass.outputs * pass.inputs * pass.taps.len()..].as_ptr();
+                    for (number, (first, size)) in blocks(pass.outputs, tall).enumerate() {
+                        if own.contains(&number) {
+                            (row, piece) = start;
+                            for _ in begin..places.min(begin + at_once) {
+                                let column = piece * each + piece.min(longer);
+                                let columns = each + usize::from(piece < longer);
+                                let place = Place { group, first, row, column, part };
+                                // SAFETY: columns is at most V::COLUMNS, at most 6.
+                                unsafe {
+                                    match (size, columns) {
+                                        (TALL, _) => tile::<V, TALL, 1>(&self, place, weights),
+                                        (4, 1) => tile::<V, 4, 1>(&self, place, weights),
+                                        (4, 2) => tile::<V, 4, 2>(&self, place, weights),
+                                        (4, 3) => tile::<V, 4, 3>(&self, place, weights),
+                                        (4, 4) => tile::<V, 4, 4>(&self, place, weights),
+                                        (4, 5) => tile::<V, 4, 5>(&self, place, weights),
+                                        (4, _) => tile::<V, 4, 6>(&self, place, weights),
+                                        (3, 1) => tile::<V, 3, 1>(&self, place, weights),
+                                        (3, 2) => tile::<V, 3, 2>(&self, place, weights),
+                                        (3, 3) => tile::<V, 3, 3>(&self, place, weights),
+                                        (3, 4) => tile::<V, 3, 4>(&self, place, weights),
+                                        (3, 5) => tile::<V, 3, 5>(&self, place, weights),
+                                        (3, _) => tile::<V, 3, 6>(&self, place, weights),
+                                        (2, 1) => tile::<V, 2, 1>(&self, place, weights),
+                                        (2, 2) => tile::<V, 2, 2>(&self, place, weights),
+                                        (2, 3) => tile::<V, 2, 3>(&self, place, weights),
+                                        (2, 4) => tile::<V, 2, 4>(&self, place, weights),
+                                        (2, 5) => tile::<V, 2, 5>(&self, place, weights),
+                                        (2, _) => tile::<V, 2, 6>(&self, place, weights),
+                                        (_, 1) => tile::<V, 1, 1>(&self, place, weights),
+                                        (_, 2) => tile::<V, 1, 2>(&self, place, weights),
+                                        (_, 3) => tile::<V, 1, 3>(&self, place, weights),
+                                        (_, 4) => tile::<V, 1, 4>(&self, place, weights),
+                                        (_, 5) => tile::<V, 1, 5>(&self, place, weights),
+                                        (_, _) => tile::<V, 1, 6>(&self, place, weights),
+                                    }
                                 }
-                                weights = weights.add(size * pass.inputs * pass.taps.len());
+                                piece += 1;
+                                if piece == pieces {
+                                    (row, piece) = (row + 1, 0);
+                                }
                             }
                         }
-                        column += columns;
+                        weights = weights.wrapping_add(size * pass.inputs * pass.taps.len());
                     }
                 }
             }
@@ -203,22 +230,26 @@ unsafe fn tile<V: Lanes, const OUT: usize, const WIDE: usize>(work: &Convolve, p
         }
         for out in 0..OUT {
             for wide in 0..WIDE {
-                finish(work, [output + out, row, column + wide], part, V::load(done[out][wide].as_ptr().cast()));
+                work.finish.take([output + out, row, column + wide], part, V::load(done[out][wide].as_ptr().cast()));
             }
         }
     }
 }
 
-#[inline(always)]
-unsafe fn finish<V: Lanes>(work: &Convolve, [channel, row, column]: [usize; 3], part: usize, mut sum: V) {
-    unsafe {
-        if let Some((grid, from)) = work.add {
-            sum = sum.add(V::load(from.add(BLOCK * grid.at(channel, row, column) + part)));
+impl Finish {
+    /// # Safety
+    /// The memory is there, and the processor has the instructions.
+    #[inline(always)]
+    pub(super) unsafe fn take<V: Lanes>(&self, [channel, row, column]: [usize; 3], part: usize, mut sum: V) {
+        unsafe {
+            if let Some((grid, from)) = self.add {
+                sum = sum.add(V::load(from.add(BLOCK * grid.at(channel, row, column) + part)));
+            }
+            if self.bits != Bits::None {
+                let bits = self.bits_at.1.add((BLOCK * self.bits_at.0.at(channel, row, column) + part) / 8);
+                sum = if self.bits == Bits::Rectify { sum.rectify(bits) } else { sum.keep(bits) };
+            }
+            sum.store(self.output.1.add(BLOCK * self.output.0.at(channel, row, column) + part));
         }
-        if work.bits != Bits::None {
-            let bits = work.bits_at.1.add((BLOCK * work.bits_at.0.at(channel, row, column) + part) / 8);
-            sum = if work.bits == Bits::Rectify { sum.rectify(bits) } else { sum.keep(bits) };
-        }
-        sum.store(work.output.add(BLOCK * work.pass.output.at(channel, row, column) + part));
     }
 }

@@ -120,7 +120,7 @@ impl Emitter<'_> {
     /// The border that a value's readers want.
     fn border(&self, value: Number) -> [usize; 4] {
         let of = |layer: &Layer| match &layer.kind {
-            Kind::Convolution { of, .. } if layer.inputs[0] == value => of.border(),
+            Kind::Convolution { of, .. } if layer.inputs[0] == value => of.border(self.target),
             _ => [0; 4],
         };
         self.network.layers.iter().map(of).fold([0; 4], wider)
@@ -129,7 +129,7 @@ impl Emitter<'_> {
     /// The border that the gradient of a value wants.
     fn gradient_border(&self, value: Number) -> [usize; 4] {
         match self.makers[value].map(|layer| &self.network.layers[layer].kind) {
-            Some(Kind::Convolution { of, .. }) => of.gradient_border(),
+            Some(Kind::Convolution { of, .. }) => of.gradient_border(self.target),
             _ => [0; 4],
         }
     }

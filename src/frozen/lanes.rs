@@ -16,11 +16,14 @@ pub(super) unsafe trait Lanes: Copy {
     const WIDTH: usize;
     /// Columns of a convolution's result that are summed side by side, for four channels each, without running out of registers.
     const COLUMNS: usize;
+    /// The same for six channels.
+    const FEW_COLUMNS: usize;
 
     unsafe fn splat(number: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
+    unsafe fn subtract(self, other: Self) -> Self;
     /// self * a + b, rounded once where the processor can.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
     /// max(self, 0), NaN kept; which are above 0 is written as a bit each.
@@ -70,6 +73,15 @@ impl Level {
             levels
         })
     }
+
+    /// The best that suffices for half a block.
+    pub(super) fn halved(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::Avx2,
+            other => other,
+        }
+    }
 }
 
 /// Runs a task with the instructions of `level`, which is one of [`Level::available`].
@@ -106,6 +118,7 @@ struct Avx512(__m512);
 unsafe impl Lanes for Avx512 {
     const WIDTH: usize = 16;
     const COLUMNS: usize = 6;
+    const FEW_COLUMNS: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(number: f32) -> Self {
@@ -122,6 +135,10 @@ unsafe impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
@@ -157,6 +174,7 @@ struct Avx2(__m256);
 unsafe impl Lanes for Avx2 {
     const WIDTH: usize = 8;
     const COLUMNS: usize = 2;
+    const FEW_COLUMNS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(number: f32) -> Self {
@@ -173,6 +191,10 @@ unsafe impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
@@ -212,6 +234,7 @@ struct Portable([f32; 8]);
 unsafe impl Lanes for Portable {
     const WIDTH: usize = 8;
     const COLUMNS: usize = 2;
+    const FEW_COLUMNS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(number: f32) -> Self {
@@ -228,6 +251,10 @@ unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|lane| self.0[lane] + other.0[lane]))
+    }
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        Self(std::array::from_fn(|lane| self.0[lane] - other.0[lane]))
     }
     #[inline(always)]
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self {

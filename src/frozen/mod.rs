@@ -4,8 +4,10 @@
 //! the images. [`Plan::compile`] turns a frozen graph and its weights into a list of steps forward and one backward:
 //!
 //! - 16 images go together, the image innermost: a value is features x 16, so that every step is a loop over whole registers, whatever
-//!   its windows, strides or borders. A block goes through all of the network on one thread; blocks share nothing but weights.
+//!   its windows, strides or borders. A block goes through all of the network on one thread; blocks share nothing but weights. Where
+//!   there are fewer blocks than threads, several threads share the convolutions of each.
 //! - Weights are packed once, for the way forward and, turned round, for the way back; both read them from the first to the last.
+//!   Those of 3x3 taps between many channels are transformed for Winograd's method.
 //! - Padding is a border of zeros around the values that convolutions read. Rectifiers and sums belong to the convolutions before them.
 //! - Of the way forward only what the way back needs is kept: a bit for each rectified number, a byte for each pooling window.
 //!
@@ -25,16 +27,18 @@ mod plan;
 mod pool;
 mod read;
 mod rows;
+mod share;
 mod step;
 mod sweeps;
 mod turns;
+mod winograd;
 
 pub use lanes::{BLOCK, Level};
 pub use plan::{Plan, Tape};
 
 /// How the processor's numbers come about, as results and stores say it. Changes whenever a change here may move a verdict, so that
 /// what was found by other means is not mixed in.
-pub const ROUTE: &str = "native, plan 1";
+pub const ROUTE: &str = "native, plan 2";
 
 /// The same of a GPU whose driver is given shaders in `language`.
 pub fn gpu_route(language: &str) -> String {

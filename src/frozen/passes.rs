@@ -2,6 +2,7 @@
 
 use super::convolution::{Pass, Target};
 use super::layout::{Grid, Layout};
+use super::winograd::Form;
 
 /// A convolution as a graph states it. A dense layer is one of a single pixel.
 #[derive(Clone, Debug, Default)]
@@ -38,21 +39,30 @@ impl Convolution {
         self.to[0] / self.groups
     }
 
+    /// The tiles that a target computes a pass in, of so many pixels, forward or back.
+    fn form(&self, [_, rows, columns]: [usize; 3], target: Target) -> Option<Form> {
+        let plain = self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1] && self.groups == 1;
+        Form::suited([rows, columns], self.from[0], self.to[0]).filter(|_| target.winograd && plain)
+    }
+
     /// The border of zeros that what it reads must have.
-    pub(super) fn border(&self) -> [usize; 4] {
+    pub(super) fn border(&self, target: Target) -> [usize; 4] {
+        let side = self.form(self.to, target).map_or(1, Form::side);
         let beyond = |axis: usize| {
-            let last = (self.to[1 + axis] - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis];
+            let past = self.to[1 + axis].next_multiple_of(side);
+            let last = (past - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis];
             last.saturating_sub(self.padding[axis] + self.from[1 + axis] - 1)
         };
         [self.padding[0], self.padding[1], beyond(0), beyond(1)]
     }
 
     /// The border of zeros that the gradient of its result must have.
-    pub(super) fn gradient_border(&self) -> [usize; 4] {
+    pub(super) fn gradient_border(&self, target: Target) -> [usize; 4] {
+        let side = self.form(self.from, target).map_or(1, Form::side);
         let along = |axis: usize| {
             let reach = self.phases(axis).into_iter().flat_map(|phase| phase.taps.into_iter().map(move |(_, reads)| (reads, phase.count)));
             reach.fold((0, 0), |(before, beyond), (reads, count)| {
-                let last = count as isize - 1 + reads - (self.to[1 + axis] as isize - 1);
+                let last = count.next_multiple_of(side) as isize - 1 + reads - (self.to[1 + axis] as isize - 1);
                 (before.max(-reads), beyond.max(last))
             })
         };
@@ -80,15 +90,21 @@ impl Convolution {
         let origin = from.origin - self.padding[0] * from.row - self.padding[1] * from.column;
         let (inputs, outputs, taps) = (self.group_inputs(), self.group_outputs(), height * width);
         let weight = |group, output, input, tap| self.weight[((group * outputs + output) * inputs + input) * taps + tap];
+        let form = self.form(self.to, target);
+        let weights = match form {
+            Some(form) => form.packed([outputs, inputs], |output, input, tap| weight(0, output, input, tap)),
+            None => (target.pack)([self.groups, outputs, inputs, taps], self.to[2] == 1, &weight),
+        };
         Pass {
             size: [self.to[1], self.to[2]],
             groups: self.groups,
             inputs,
             outputs,
+            form,
             taps: (0..taps).map(at).collect(),
             input: Grid { origin, ..from }.every([0, 0], self.stride),
             output: output.grid(),
-            weights: (target.pack)([self.groups, outputs, inputs, taps], self.to[2] == 1, &weight),
+            weights,
             bias: self.bias.clone(),
         }
     }
@@ -116,12 +132,19 @@ impl Convolution {
         let (inputs, outputs, area) = (self.group_outputs(), self.group_inputs(), self.kernel[0] * self.kernel[1]);
         let weight = |group, output, input, tap: usize| self.weight[((group * inputs + input) * outputs + output) * area + taps[tap].0];
         let first = [row.first, column.first];
+        let form = self.form(self.from, target);
+        let weights = match form {
+            // On the way back the taps are read from the last to the first.
+            Some(form) => form.packed([outputs, inputs], |output, input, tap| weight(0, output, input, area - 1 - tap)),
+            None => (target.pack)([self.groups, outputs, inputs, taps.len()], column.count == 1, &weight),
+        };
         let pass = Pass {
             size: [row.count, column.count],
             groups: self.groups,
             inputs,
             outputs,
-            weights: (target.pack)([self.groups, outputs, inputs, taps.len()], column.count == 1, &weight),
+            weights,
+            form,
             taps: taps.iter().map(|(_, at)| *at).collect(),
             input: Grid { origin, ..from },
             output: output.grid().every(first, self.stride),

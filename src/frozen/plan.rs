@@ -10,6 +10,7 @@ use super::emit::{Script, Span, emit};
 use super::lanes::{BLOCK, Level};
 use super::layout::Placed;
 use super::read::read;
+use super::share::Share;
 use super::step::Step;
 use crate::Result;
 use crate::graph::Graph;
@@ -27,11 +28,14 @@ pub struct Plan {
     /// Bytes of what outlives the way forward, and of the rest.
     tape_bytes: usize,
     scratch_bytes: usize,
+    /// Bytes that a thread works in.
+    work_bytes: usize,
     features: usize,
     classes: usize,
     level: Level,
     tapes: Mutex<Vec<Memory>>,
     scratches: Mutex<Vec<Memory>>,
+    works: Mutex<Vec<Memory>>,
 }
 
 /// What the way back needs of a way forward: a bit for each rectified number, the winner of each pooling window, and whatever else has a
@@ -64,8 +68,10 @@ impl Plan {
             let script = emit(&network, PROCESSOR);
             let (places, [tape_bytes, scratch_bytes]) = place(&script, BLOCK, LINE, usize::MAX);
             let (features, classes) = (graph.input.iter().product(), graph.classes);
-            let (tapes, scratches) = Default::default();
-            Self { script, places, tape_bytes, scratch_bytes, features, classes, level: Level::available()[0], tapes, scratches }
+            let work = script.forward.iter().chain(&script.backward).map(Step::workspace).max().unwrap_or(0);
+            let (tapes, scratches, works) = Default::default();
+            let level = Level::available()[0];
+            Self { script, places, tape_bytes, scratch_bytes, work_bytes: work * LINE, features, classes, level, tapes, scratches, works }
         }))
     }
 
@@ -77,7 +83,7 @@ impl Plan {
 
     /// Bytes that one image's way forward and back takes: its part of the tape, and of what a thread works in.
     pub fn bytes_per_image(&self) -> usize {
-        (self.tape_bytes + self.scratch_bytes) / BLOCK
+        (self.tape_bytes + self.scratch_bytes + self.work_bytes) / BLOCK
     }
 
     /// Logits [rows, classes] of flat images [rows, features]: of the rows `asked`, each once and in order; 0 for the others, which cost
@@ -85,9 +91,10 @@ impl Plan {
     pub fn logits(&self, images: &[f32], asked: &[usize]) -> Vec<f32> {
         let mut logits = vec![0.0; images.len() / self.features * self.classes];
         let mut rows = picked(&mut logits, self.classes, asked);
+        let team = team(asked.len());
         asked.par_chunks(BLOCK).zip(rows.par_chunks_mut(BLOCK)).for_each(|(asked, logits)| {
             let mut tape = take(&self.tapes, self.tape_bytes);
-            self.forward_block(&mut tape, images, asked, logits);
+            self.forward_block(&mut tape, images, asked, logits, team);
             give(&self.tapes, [tape]);
         });
         logits
@@ -100,53 +107,66 @@ impl Plan {
         let mut blocks: Vec<Memory> = (0..asked.len().div_ceil(BLOCK)).map(|_| take(&self.tapes, self.tape_bytes)).collect();
         let mut wanted = picked(&mut logits, self.classes, asked);
         let each = asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK));
-        each.zip(&mut blocks).for_each(|((asked, logits), tape)| self.forward_block(tape, images, asked, logits));
+        let team = team(asked.len());
+        each.zip(&mut blocks).for_each(|((asked, logits), tape)| self.forward_block(tape, images, asked, logits, team));
         (logits, Tape { plan: self.clone(), blocks, asked: asked.to_vec(), rows })
     }
 
-    fn forward_block(&self, tape: &mut Memory, images: &[f32], asked: &[usize], logits: &mut [&mut [f32]]) {
+    fn forward_block(&self, tape: &mut Memory, images: &[f32], asked: &[usize], logits: &mut [&mut [f32]], team: usize) {
         let mut scratch = take(&self.scratches, self.scratch_bytes);
         let memory = self.memory(tape, &mut scratch);
         if let (Some(to), Some(from)) = (self.script.images, self.script.logits) {
             // SAFETY: the plan holds the images and the logits of a block.
             unsafe {
                 put(to, memory(to.buffer), images, asked);
-                self.run(&self.script.forward, &memory);
+                self.run(&self.script.forward, &memory, Share::whole(asked.len()), team);
                 get(from, memory(from.buffer), logits);
             }
         }
         give(&self.scratches, [scratch]);
     }
 
-    fn backward_block(&self, tape: &mut Memory, slopes: &[f32], asked: &[usize], gradient: &mut [&mut [f32]]) {
+    fn backward_block(&self, tape: &mut Memory, slopes: &[f32], asked: &[usize], gradient: &mut [&mut [f32]], team: usize) {
         let mut scratch = take(&self.scratches, self.scratch_bytes);
         let memory = self.memory(tape, &mut scratch);
         if let (Some(to), Some(from)) = (self.script.ask, self.script.answer) {
             // SAFETY: the plan holds the gradients of a block.
             unsafe {
                 put(to, memory(to.buffer), slopes, asked);
-                self.run(&self.script.backward, &memory);
+                self.run(&self.script.backward, &memory, Share::whole(asked.len()), team);
                 get(from, memory(from.buffer), gradient);
             }
         }
         give(&self.scratches, [scratch]);
     }
 
+    /// Takes steps on a block, the long ones with `team` threads.
+    ///
     /// # Safety
     /// `memory` is that of this plan.
-    unsafe fn run(&self, steps: &[Step], memory: &impl Fn(usize) -> *mut u8) {
+    unsafe fn run(&self, steps: &[Step], memory: &(impl Fn(usize) -> *mut u8 + Sync), share: Share, team: usize) {
+        // A register of all images would carry as much of nothing.
+        let level = if share.lanes * 2 <= BLOCK { self.level.halved() } else { self.level };
+        let take_share = |step: &Step, share: Share| {
+            let mut work = take(&self.works, self.work_bytes);
+            // SAFETY: `place` keeps apart what is used at once, and shares of a step write apart from one another.
+            unsafe { step.run(level, memory, work.as_mut_ptr().cast(), share) }
+            give(&self.works, [work]);
+        };
         for step in steps {
-            // SAFETY: `place` keeps apart what is used at once.
-            unsafe { step.run(self.level, memory) }
+            match team > 1 && step.is_long() {
+                true => share.parts(team).collect::<Vec<_>>().into_par_iter().for_each(|share| take_share(step, share)),
+                false => take_share(step, share),
+            }
         }
     }
 
     /// Where each buffer begins.
-    fn memory<'a>(&'a self, tape: &mut Memory, scratch: &mut Memory) -> impl Fn(usize) -> *mut u8 + use<'a> {
-        let (tape, scratch) = (tape.as_mut_ptr().cast::<u8>(), scratch.as_mut_ptr().cast::<u8>());
+    fn memory<'a>(&'a self, tape: &mut Memory, scratch: &mut Memory) -> impl Fn(usize) -> *mut u8 + Sync + use<'a> {
+        let starts = Starts { tape: tape.as_mut_ptr().cast(), scratch: scratch.as_mut_ptr().cast() };
         move |buffer| {
             let (outlives, at) = self.places[buffer];
-            (if outlives { tape } else { scratch }).wrapping_add(at)
+            starts.of(outlives).wrapping_add(at)
         }
     }
 }
@@ -157,6 +177,7 @@ impl Tape {
     pub fn gradient(&mut self, slopes: &[f32]) -> Vec<f32> {
         let plan = &self.plan;
         let mut gradient = vec![0.0; self.rows * plan.features];
+        let team = team(self.asked.len());
         let flat = |&row: &usize| slopes[row * plan.classes..(row + 1) * plan.classes].iter().all(|slope| *slope == 0.0);
         let mut wanted = picked(&mut gradient, plan.features, &self.asked);
         let each = self.asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK)).zip(&mut self.blocks);
@@ -165,7 +186,7 @@ impl Tape {
             if asked.iter().all(flat) {
                 return;
             }
-            plan.backward_block(tape, slopes, asked, gradient);
+            plan.backward_block(tape, slopes, asked, gradient, team);
             // Whatever a row without a slope met on its way, so that it does not matter which rows are beside it.
             gradient.iter_mut().zip(asked).filter(|(_, row)| flat(row)).for_each(|(gradient, _)| gradient.fill(0.0));
         });
@@ -176,6 +197,26 @@ impl Tape {
 impl Drop for Tape {
     fn drop(&mut self) {
         give(&self.plan.tapes, self.blocks.drain(..));
+    }
+}
+
+/// Threads for each block of so many rows.
+fn team(rows: usize) -> usize {
+    rayon::current_num_threads() / rows.div_ceil(BLOCK).max(1)
+}
+
+/// Where a block's memory begins.
+struct Starts {
+    tape: *mut u8,
+    scratch: *mut u8,
+}
+
+// SAFETY: the steps of a plan say who may write where.
+unsafe impl Sync for Starts {}
+
+impl Starts {
+    fn of(&self, outlives: bool) -> *mut u8 {
+        if outlives { self.tape } else { self.scratch }
     }
 }
 

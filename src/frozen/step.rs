@@ -1,14 +1,19 @@
 //! What a plan does with a block of images, one step after the other.
 
-use super::convolution::{Bits, Convolve, Pass};
+use super::convolution::{Bits, Convolve, Finish, Pass};
 use super::lanes::{BLOCK, Level, dispatch};
 use super::layers::{Affine, Pair};
 use super::layout::{Buffer, Grid, Placed};
 use super::pool::{Largest, MaxPool, ToWinners};
 use super::rows::{Rows, Sum};
+use super::share::Share;
 use super::sweeps::{Add, Gate, PairBack, PairForward, Scale, UnaryBack, UnaryForward};
 use super::turns::{Softmax, SoftmaxBack, Standardise, StandardiseBack};
+use super::winograd::Winograd;
 use crate::graph::Unary;
+
+/// Multiplications an image from which a step is worth sharing: a tenth of a millisecond for a block.
+const LONG: usize = 1 << 18;
 
 /// A step. Bits and winners have no border.
 #[derive(Clone, Debug)]
@@ -146,11 +151,32 @@ impl Step {
         }
     }
 
-    /// Does it; `memory` gives the start of each buffer.
+    /// Vectors that a thread needs to work in, besides the buffers.
+    pub(super) fn workspace(&self) -> usize {
+        match self {
+            Self::Convolve { pass, .. } => pass.form.map_or(0, |form| form.workspace(pass)),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is long enough for several threads to share it, and can be shared.
+    pub(super) fn is_long(&self) -> bool {
+        match self {
+            Self::Convolve { pass, .. } => {
+                pass.size[0] * pass.size[1] * pass.groups * pass.outputs * pass.inputs * pass.taps.len() >= LONG
+            }
+            // As long as a vector moves to memory and back.
+            Self::Scale { output, .. } | Self::Gate { output, .. } | Self::Add { output, .. } => 8 * output.layout.elements() >= LONG,
+            _ => false,
+        }
+    }
+
+    /// Does it, or, where it is long, a share of it; `memory` gives the start of each buffer, `work` is this thread's workspace.
     ///
     /// # Safety
-    /// Every buffer is as large as the plan says, aligned to 64 bytes, nobody else's, and apart from the others of this step.
-    pub(super) unsafe fn run(&self, level: Level, memory: impl Fn(Buffer) -> *mut u8) {
+    /// Every buffer is as large as the plan says, aligned to 64 bytes, nobody else's but of those that have the other shares of this
+    /// step, and apart from the others of this step.
+    pub(super) unsafe fn run(&self, level: Level, memory: impl Fn(Buffer) -> *mut u8, work: *mut f32, share: Share) {
         let numbers = |buffer: Buffer| memory(buffer).cast::<f32>();
         let at = |value: &Placed| (value.layout, memory(value.buffer).cast::<f32>());
         let read = |value: &Placed| (value.layout, memory(value.buffer).cast::<f32>().cast_const());
@@ -160,23 +186,26 @@ impl Step {
             Self::Zero(value) => unsafe { numbers(value.buffer).write_bytes(0, BLOCK * value.layout.vectors()) },
             Self::Convolve { pass, input, output, add, bits } => {
                 let (how, grid, buffer) = bits.map_or((Bits::None, Grid::default(), None), |(how, grid, buffer)| (how, grid, Some(buffer)));
-                let task = Convolve {
-                    pass,
-                    input: numbers(*input),
-                    output: numbers(*output),
+                let finish = Finish {
+                    output: (pass.output, numbers(*output)),
                     add: add.map(|(grid, buffer)| (grid, numbers(buffer).cast_const())),
                     bits: how,
                     bits_at: (grid, buffer.map_or(std::ptr::null_mut(), &memory)),
                 };
-                dispatch(level, task);
+                let input = numbers(*input).cast_const();
+                match pass.form {
+                    Some(form) => dispatch(level, Winograd { pass, form, input, finish, share, work }),
+                    None => dispatch(level, Convolve { pass, input, finish, share }),
+                }
             }
             Self::Scale { of, input, output, bits } => {
-                dispatch(level, Scale { of, input: read(input), output: at(output), bits: bits.map(&memory) });
+                dispatch(level, Scale { of, input: read(input), output: at(output), bits: bits.map(&memory), share });
             }
             Self::Gate { input, output, bits } => {
-                dispatch(level, Gate { input: read(input), output: at(output), bits: bits.map(|buffer| memory(buffer).cast_const()) });
+                let bits = bits.map(|buffer| memory(buffer).cast_const());
+                dispatch(level, Gate { input: read(input), output: at(output), bits, share });
             }
-            Self::Add { input, output } => dispatch(level, Add { input: read(input), output: at(output) }),
+            Self::Add { input, output } => dispatch(level, Add { input: read(input), output: at(output), share }),
             Self::Sum { rows, input, output } => dispatch(level, Sum { rows, input: numbers(*input), output: numbers(*output) }),
             Self::MaxPool { pool, input, output, winners } => {
                 let (input, output) = ((input.layout.grid(), read(input).1), (output.layout.grid(), at(output).1));

@@ -4,19 +4,21 @@ use super::element;
 use super::lanes::{BLOCK, Lanes, Task};
 use super::layers::{Affine, Function, Pair};
 use super::layout::Layout;
+use super::share::Share;
 use crate::graph::Unary;
 
 pub(super) type Read = (Layout, *const f32);
 pub(super) type Write = (Layout, *mut f32);
 
-/// Calls `each` with the number of every element and where it lies in both values, in vectors.
+/// Calls `each` with the number of every element of a share and where it lies in both values, in vectors.
 #[inline(always)]
-fn both(a: &Layout, b: &Layout, mut each: impl FnMut(usize, usize, usize)) {
+fn both(a: &Layout, b: &Layout, share: &Share, mut each: impl FnMut(usize, usize, usize)) {
     let [channels, rows, columns] = a.sides;
     let (a, b) = (a.grid(), b.grid());
-    let mut element = 0;
-    for channel in 0..channels {
-        for row in 0..rows {
+    let [own_channels, own_rows] = share.of([channels, rows]);
+    for channel in own_channels {
+        for row in own_rows.clone() {
+            let mut element = (channel * rows + row) * columns;
             let (first, other) = (a.at(channel, row, 0), b.at(channel, row, 0));
             for column in 0..columns {
                 each(element, first + column, other + column);
@@ -32,15 +34,16 @@ pub(super) struct Scale<'a> {
     pub(super) input: Read,
     pub(super) output: Write,
     pub(super) bits: Option<*mut u8>,
+    pub(super) share: Share,
 }
 
 impl Task for Scale<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Affine { each, scale, shift } = self.of;
-        both(&self.input.0, &self.output.0, |element, from, to| {
+        both(&self.input.0, &self.output.0, &self.share, |element, from, to| {
             let (scale, shift) = (scale[element / each % scale.len()], shift[element / each % shift.len()]);
-            for part in (0..BLOCK).step_by(V::WIDTH) {
+            for part in (0..self.share.lanes).step_by(V::WIDTH) {
                 // SAFETY: both values hold the element, and the bits have one for each.
                 unsafe {
                     let mut x = V::load(self.input.1.add(BLOCK * from + part)).multiply_add(V::splat(scale), V::splat(shift));
@@ -59,13 +62,14 @@ pub(super) struct Gate {
     pub(super) input: Read,
     pub(super) output: Write,
     pub(super) bits: Option<*const u8>,
+    pub(super) share: Share,
 }
 
 impl Task for Gate {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        both(&self.input.0, &self.output.0, |element, from, to| {
-            for part in (0..BLOCK).step_by(V::WIDTH) {
+        both(&self.input.0, &self.output.0, &self.share, |element, from, to| {
+            for part in (0..self.share.lanes).step_by(V::WIDTH) {
                 // SAFETY: as above.
                 unsafe {
                     let mut x = V::load(self.input.1.add(BLOCK * from + part));
@@ -83,13 +87,14 @@ impl Task for Gate {
 pub(super) struct Add {
     pub(super) input: Read,
     pub(super) output: Write,
+    pub(super) share: Share,
 }
 
 impl Task for Add {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        both(&self.input.0, &self.output.0, |_, from, to| {
-            for part in (0..BLOCK).step_by(V::WIDTH) {
+        both(&self.input.0, &self.output.0, &self.share, |_, from, to| {
+            for part in (0..self.share.lanes).step_by(V::WIDTH) {
                 // SAFETY: as above.
                 unsafe {
                     let to = self.output.1.add(BLOCK * to + part);
@@ -122,7 +127,7 @@ pub(super) struct UnaryForward {
 impl Task for UnaryForward {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        both(&self.input.0, &self.output.0, |_, from, to| {
+        both(&self.input.0, &self.output.0, &Share::whole(BLOCK), |_, from, to| {
             // SAFETY: both values hold the element.
             unsafe { set_lanes(self.output.1, to, lanes(self.input.1, from).map(|x| element::unary(self.function, x))) }
         });
@@ -140,7 +145,7 @@ impl Task for UnaryBack {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let gradient = self.gradient.0;
-        both(&self.input.0, &self.output.0, |at, from, to| {
+        both(&self.input.0, &self.output.0, &Share::whole(BLOCK), |at, from, to| {
             // SAFETY: the three values hold the element.
             unsafe {
                 let (x, gradient) = (lanes(self.input.1, from), lanes(self.gradient.1, gradient.position(at)));

@@ -27,6 +27,7 @@ promises![
     rows_that_nobody_asks_for_change_no_bit,
     a_row_without_a_slope_has_no_gradient,
     the_number_of_threads_changes_no_bit,
+    threads_that_share_a_block_change_no_bit,
     a_nan_stays_in_its_row,
 ];
 
@@ -165,7 +166,14 @@ fn shapes() -> Vec<(&'static str, [usize; 3], Conv)> {
         ("even kernel", [3, 8, 8], Conv { kernel: [4, 2], stride: [2, 2], padding: [1; 4], ..plain }),
         ("one column", [4, 9, 1], Conv { to: 19, kernel: [3, 1], ..plain }),
         ("the whole image", [3, 5, 6], Conv { to: 21, kernel: [5, 6], ..plain }),
-        ("many channels", [17, 6, 13], Conv { to: 23, padding: [1; 4], ..plain }),
+        ("many channels", [17, 6, 13], Conv { to: 13, padding: [1; 4], ..plain }),
+        ("tiles", [16, 8, 12], Conv { to: 16, padding: [1; 4], bias: false, ..plain }),
+        ("tiles that hang over", [17, 9, 7], Conv { to: 23, padding: [1; 4], ..plain }),
+        ("tiles without padding", [16, 6, 11], Conv { to: 19, ..plain }),
+        ("tiles under uneven padding", [18, 10, 6], Conv { to: 16, padding: [2, 0, 1, 3], ..plain }),
+        ("tiles under wide padding", [16, 5, 5], Conv { to: 16, padding: [4; 4], ..plain }),
+        ("small tiles", [16, 2, 2], Conv { to: 17, padding: [1; 4], ..plain }),
+        ("small tiles, since the weights are many", [342, 4, 4], Conv { to: 342, padding: [1; 4], ..plain }),
     ]
 }
 
@@ -307,6 +315,43 @@ fn the_number_of_threads_changes_no_bit() {
         pool.install(|| by_plan(&classifier, &inputs, &asked))
     };
     assert_eq!(with(1), with(3));
+}
+
+/// Convolutions in tiles of both sizes, plain ones and a dense layer, each long enough to be shared.
+fn long() -> Graph {
+    let mut net = Builder::new([16, 18, 18], 100);
+    let mut x = net.input();
+    for (name, conv) in [
+        ("tiles", Conv { padding: [1; 4], ..Conv::new(32, [3, 3]) }),
+        ("plain", Conv { padding: [1; 4], stride: [2, 2], ..Conv::new(48, [3, 3]) }),
+        ("more", Conv { stride: [3, 3], ..Conv::new(450, [3, 3]) }),
+        ("small tiles", Conv { padding: [1; 4], ..Conv::new(450, [3, 3]) }),
+    ] {
+        x = net.conv(name, x, conv).unwrap();
+        x = net.unary(x, Unary::Relu).unwrap();
+    }
+    x = net.flatten(x).unwrap();
+    let logits = net.linear("dense", x, 100, true).unwrap();
+    net.finish(logits).unwrap()
+}
+
+fn threads_that_share_a_block_change_no_bit() {
+    let classifier = classifier(&long());
+    let (inputs, asked) = question(&classifier, 11);
+    let with = |threads: usize, rows: usize| {
+        let cut = |tensor: &Tensor<2>| tensor.clone().slice([11 - rows..11, 0..tensor.dims()[1]]);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| by_plan(&classifier, &cut(&inputs), &cut(&asked)))
+    };
+    let alone = with(1, 11);
+    let wanted = by_burn(&classifier, &inputs, &asked);
+    assert_eq!((rows_off(&alone[0], &wanted[0], 100), rows_off(&alone[1], &wanted[1], classifier.features())), (0, 0));
+    for threads in [2, 3, 7, 40] {
+        assert_eq!(with(threads, 11), alone, "{threads} threads");
+    }
+    // Half a block, in narrower registers.
+    let [logits, gradient] = with(3, 5);
+    assert_eq!((&logits[..], &gradient[..]), (&alone[0][6 * 100..], &alone[1][6 * classifier.features()..]));
 }
 
 fn a_nan_stays_in_its_row() {

@@ -82,8 +82,8 @@ BOTH = ("cpu", "gpu")
 CASES: tuple[Case, ...] = (
     step("lenet5-pgd", 41, 1.0, ("cpu",)),
     step("resnet20", 21, 1.0, ("cpu",)),
-    step("resnet18", 21, 1.0, BOTH, batches=(8, 512)),
-    step("wide-resnet-28-10", 11, 1.0, BOTH, batches=(2, 512)),
+    step("resnet18", 21, 1.0, BOTH, batches=(64, 512)),
+    step("wide-resnet-28-10", 6, 1.0, BOTH, batches=(32, 512)),
     forward("lenet5-pgd", 61, ("cpu",)),
     forward("resnet20", 31, ("cpu",)),
     pgd("pgd-lenet5-pgd", "lenet5-pgd", "PGD-40, l-infinity 0.3, an adversarially trained LeNet-5", 0.3, 1.0),

@@ -34,7 +34,7 @@ use memory::{ALIGNMENT, Memory, Owner};
 use record::Resident;
 
 /// Taps in vectors; weights as [group][output][input][tap], to be tiled when the number of images is known.
-const GPU: Target = Target { vector: 1, pack: in_order };
+const GPU: Target = Target { vector: 1, pack: in_order, winograd: false };
 
 fn in_order([groups, outputs, inputs, taps]: [usize; 4], _: bool, weight: Weight) -> Vec<f32> {
     let outputs = (0..groups).flat_map(|group| (0..outputs).map(move |output| (group, output)));
