@@ -43,27 +43,27 @@ pub trait Feed {
 /// What the device did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Effort {
-    /// Steps of the whole batch, judgements included.
-    pub steps: u64,
-    /// Forward passes: slots times steps, or what of them a compiled plan computed ([`Oracle::computed`]).
+    /// Slot-steps, judgements included, whatever the slots held.
+    pub slots: u64,
+    /// Forward passes: of all slots, or what of them a compiled plan computed ([`Oracle::computed`]).
     pub forwards: u64,
     /// Backward passes likewise.
     pub backwards: u64,
     /// Slot-steps that held a running row or a claim.
     pub occupied: u64,
-    /// Steps of the whole batch while rows waited for a slot, judgements left out.
-    pub fed_steps: u64,
-    /// Slot-steps of those that held a running row.
+    /// Slot-steps while rows waited for a slot, judgements left out.
+    pub fed_slots: u64,
+    /// Those of them that held a running row.
     pub fed_occupied: u64,
 }
 
 impl std::ops::AddAssign for Effort {
     fn add_assign(&mut self, other: Self) {
-        self.steps += other.steps;
+        self.slots += other.slots;
         self.forwards += other.forwards;
         self.backwards += other.backwards;
         self.occupied += other.occupied;
-        self.fed_steps += other.fed_steps;
+        self.fed_slots += other.fed_slots;
         self.fed_occupied += other.fed_occupied;
     }
 }
@@ -104,7 +104,7 @@ pub struct Drive<'a> {
     pub norm: Norm,
     /// Key of the attack's random stream.
     pub key: [u32; 2],
-    /// How many rows run at once.
+    /// How many rows run at once, at most.
     pub slots: usize,
     /// The most steps between two looks at the flags: 1 on the CPU, a few on a GPU whose steps are short, so that it does not wait for the
     /// host. No outcome depends on it.
@@ -122,8 +122,8 @@ impl Drive<'_> {
         Ok(seats.effort())
     }
 
-    pub(super) fn empty_slots(&self, part: usize) -> Slots {
-        Slots::new(self.slots, self.oracle.shape(), self.norm, self.parts[part].planes(), self.oracle.device())
+    pub(super) fn empty_slots(&self, part: usize, width: usize) -> Slots {
+        Slots::new(width, self.oracle.shape(), self.norm, self.parts[part].planes(), self.oracle.device())
     }
 
     /// The part that an attempt belongs to, and its number among the part's own.

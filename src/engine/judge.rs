@@ -79,7 +79,7 @@ pub struct Judge {
     claims: Vec<Claim>,
     slots: usize,
     device: Device,
-    passes: u64,
+    computed: u64,
     judged: u64,
 }
 
@@ -91,14 +91,14 @@ impl Judge {
             claims: Vec::with_capacity(slots),
             slots,
             device: device.clone(),
-            passes: 0,
+            computed: 0,
             judged: 0,
         }
     }
 
-    /// Forward passes of the whole batch so far, and the claims that they judged.
+    /// Rows that passed forward so far, and the claims among them.
     pub fn cost(&self) -> (u64, u64) {
-        (self.passes, self.judged)
+        (self.computed, self.judged)
     }
 
     /// Whether nothing waits to be judged.
@@ -137,24 +137,28 @@ impl Judge {
         if self.claims.is_empty() {
             return Ok(Vec::new());
         }
-        let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); self.slots];
-        let mut index = vec![-1; self.slots];
-        let mut draw = Draw::of(vec![None; self.slots]);
+        let width = oracle.width(self.claims.len(), self.slots);
+        let mut rows = vec![<Row as bytemuck::Zeroable>::zeroed(); width];
+        let mut index = vec![-1; width];
+        let mut draw = Draw::of(vec![None; width]);
         for (at, claim) in self.claims.iter().enumerate() {
             rows[at] = Row { step_size: 0.0, steps: 0, counts_from: 0, flags: claim.row.flags & TARGETED, generation: 1, ..claim.row };
             index[at] = claim.position as i32;
             draw.rows[at] = Some(DrawRow { key: claim.row.key, example: claim.row.example, attempt: claim.row.restart, step: JUDGEMENT });
         }
-        let mut batch = Slots::new(self.slots, oracle.shape(), norm, 0, &self.device);
+        let mut batch = Slots::new(width, oracle.shape(), norm, 0, &self.device);
         batch.admit(data, &index);
         batch.rows = upload(&rows, &self.device);
-        let running = vec![State { generation: 1, ..State::default() }; self.slots];
+        let running = vec![State { generation: 1, ..State::default() }; width];
         batch.state = upload(&running, &self.device);
-        batch.x = self.points.clone();
+        batch.x = match width == self.slots {
+            true => self.points.clone(),
+            false => self.points.clone().slice([0..width, 0..oracle.features()]),
+        };
         batch.project();
         let distances = read_matrix(kernel::distances(batch.x.clone(), batch.origin.clone()))?;
         let draws = u64::from(oracle.draws());
-        self.passes += draws;
+        self.computed += draws * width as u64;
         self.judged += draws * self.claims.len() as u64;
         let decisions = decide(oracle, &batch.x, &draw)?;
         let features = oracle.features();

@@ -9,6 +9,7 @@ use super::draw::Draw;
 use super::pass::{Answer, Ask, Way};
 use super::pool;
 use crate::defence::Wrapper;
+use crate::kernel::lanes::lanes;
 use crate::kernel::words;
 use crate::model::Classifier;
 use crate::{Error, Result};
@@ -129,6 +130,16 @@ impl Oracle {
     /// Rows that passes over `slots` rows compute where `asked` of them are wanted: a compiled plan leaves the others out.
     pub fn computed(&self, asked: u64, slots: u64) -> u64 {
         if self.base.members.iter().all(|member| member.plan.is_some()) { asked } else { slots }
+    }
+
+    /// Slots that so many rows want, of at most so many. Where the networks have plans, whose numbers do not depend on the rows beside a
+    /// row, as few as a GPU computes together; elsewhere always all.
+    pub fn width(&self, rows: usize, slots: usize) -> usize {
+        let planned = |member: &Classifier| member.plan.is_some() || member.gpu.is_some();
+        match self.stack.is_empty() && self.base.members.iter().all(planned) {
+            true => lanes(rows.max(1)).min(slots),
+            false => slots,
+        }
     }
 
     /// Throws that a decision takes: one; for a random defence [`JUDGED_DRAWS`], or as many as are polled.

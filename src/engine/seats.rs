@@ -75,7 +75,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         Self {
             drive,
             feed,
-            slots: drive.empty_slots(0),
+            slots: drive.empty_slots(0, drive.slots),
             judge: Judge::new(drive.slots, drive.oracle.features(), drive.oracle.device()),
             seats: (0..drive.slots).map(|_| None).collect(),
             lane: Lane::at(0),
@@ -105,8 +105,7 @@ impl<'a, 'f> Seats<'a, 'f> {
             let step = begun.elapsed() / self.cadence as u32;
             self.cadence = (LOOK.as_secs_f64() / step.as_secs_f64()).ceil().clamp(1.0, self.drive.cadence as f64) as usize;
         } else if let Some(lane) = self.next_lane() {
-            self.lane = lane;
-            self.slots = self.drive.empty_slots(lane.part);
+            self.turn_to(lane);
         } else if self.judge.is_idle() {
             return Ok(false);
         } else {
@@ -124,10 +123,10 @@ impl<'a, 'f> Seats<'a, 'f> {
 
     /// What the device did, judgements included.
     pub(super) fn effort(&self) -> Effort {
-        let (passes, judged) = self.judge.cost();
+        let (computed, judged) = self.judge.cost();
         let mut effort = self.effort;
-        let forwards = self.drive.oracle.computed(judged, passes * self.drive.slots as u64);
-        effort += Effort { steps: passes, forwards, occupied: judged, ..Effort::default() };
+        let forwards = self.drive.oracle.computed(judged, computed);
+        effort += Effort { slots: computed, forwards, occupied: judged, ..Effort::default() };
         effort
     }
 
@@ -138,15 +137,28 @@ impl<'a, 'f> Seats<'a, 'f> {
         (1..lanes).map(|ahead| (self.lane.index() + ahead) % lanes).find(wanted).map(Lane::at)
     }
 
-    /// Fills empty slots.
+    /// Empties the slots for the rows of a lane.
+    fn turn_to(&mut self, lane: Lane) {
+        self.lane = lane;
+        let more = lane == Lane::at(0) && !self.exhausted;
+        let rows = if more { self.drive.slots } else { self.waiting[lane.index()].len() };
+        let width = self.drive.stepped(lane).width(rows, self.drive.slots);
+        self.slots = self.drive.empty_slots(lane.part, width);
+        self.seats = (0..width).map(|_| None).collect();
+    }
+
+    /// Fills empty slots; where nothing is left to fill them with, they go.
     fn admit(&mut self) -> Result<()> {
-        let mut index = vec![-1; self.drive.slots];
-        let mut changed = false;
+        let mut index = vec![-1; self.seats.len()];
+        let (mut changed, mut over) = (false, false);
         for (slot, index) in index.iter_mut().enumerate() {
             if self.seats[slot].is_some() {
                 continue;
             }
-            let Some(number) = self.next_chain()? else { break };
+            let Some(number) = self.next_chain()? else {
+                over = true;
+                break;
+            };
             *index = self.active[&number].chain.position as i32;
             self.seats[slot] = self.seat(number, false);
             changed = true;
@@ -155,7 +167,24 @@ impl<'a, 'f> Seats<'a, 'f> {
             self.slots.admit(self.drive.data, &index);
             self.publish();
         }
+        if over {
+            self.shrink();
+        }
         Ok(())
+    }
+
+    /// Brings the rows together in fewer slots, where that saves a quarter of them.
+    fn shrink(&mut self) {
+        let kept: Vec<usize> = (0..self.seats.len()).filter(|&slot| self.seats[slot].is_some()).collect();
+        let width = self.drive.stepped(self.lane).width(kept.len(), self.seats.len());
+        if kept.is_empty() || 4 * width > 3 * self.seats.len() {
+            return;
+        }
+        let empty = width - kept.len();
+        let index: Vec<i32> = kept.iter().map(|&slot| slot as i32).chain(std::iter::repeat_n(-1, empty)).collect();
+        self.slots.gather(&index);
+        self.seats = kept.into_iter().map(|slot| self.seats[slot].take()).chain(std::iter::repeat_with(|| None).take(empty)).collect();
+        self.publish();
     }
 
     /// The next chain with a row to run.
@@ -243,13 +272,14 @@ impl<'a, 'f> Seats<'a, 'f> {
         let aim = self.aim();
         let throws = draws.len();
         let occupied = (self.seats.iter().flatten().count() * throws) as u64;
-        let work = oracle.computed(occupied, (self.drive.slots * throws) as u64);
+        let all = (self.seats.len() * throws) as u64;
+        let work = oracle.computed(occupied, all);
         let slots = &mut self.slots;
-        self.effort.steps += throws as u64;
+        self.effort.slots += all;
         self.effort.forwards += work;
         self.effort.occupied += occupied;
         if !self.exhausted || self.waiting.iter().any(|lane| !lane.is_empty()) {
-            self.effort.fed_steps += throws as u64;
+            self.effort.fed_slots += all;
             self.effort.fed_occupied += occupied;
         }
         if !is_sound(|| attack.start(slots)) {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::examples::Examples;
 use crate::kernel;
-use crate::kernel::row::{NOTES_WORDS, Row, State};
+use crate::kernel::row::{NOTES_WORDS, Row, STATE_WORDS, State};
 use crate::kernel::words::upload;
 use crate::threat::Norm;
 
@@ -53,6 +53,28 @@ impl Slots {
     /// Copies examples into slots: `positions` names, a slot, which, or -1 to leave the slot alone.
     pub fn admit(&mut self, data: &dyn Examples, positions: &[i32]) {
         self.origin = data.put(self.origin.clone(), positions);
+    }
+
+    /// Keeps the slots that are named, in that order; -1 is an empty one. The rows are to be published anew.
+    pub fn gather(&mut self, kept: &[i32]) {
+        let device = self.x.device();
+        let features = self.x.dims()[1];
+        let index = upload(kept, &device);
+        let floats = |tensor: &mut Tensor<2>| {
+            *tensor = kernel::admit(Tensor::zeros([kept.len(), features], &device), tensor.clone(), index.clone());
+        };
+        [&mut self.x, &mut self.origin, &mut self.memory].into_iter().chain(&mut self.planes).for_each(floats);
+        // An empty slot has a row of no generation, whatever else it holds.
+        let any: Vec<i32> = kept.iter().map(|&slot| slot.max(0)).collect();
+        let index = upload(&any, &device);
+        let words = |tensor: &Tensor<1, Int>, words: usize| -> Tensor<1, Int> {
+            let slots = tensor.dims()[0] / words;
+            tensor.clone().reshape([slots, words]).select(0, index.clone()).reshape([kept.len() * words])
+        };
+        self.notes = words(&self.notes, NOTES_WORDS);
+        self.state = words(&self.state, STATE_WORDS);
+        self.rows = upload(&vec![<Row as bytemuck::Zeroable>::zeroed(); kept.len()], &device);
+        self.blank = upload(&vec![State::default(); kept.len()], &device);
     }
 
     /// Puts fresh rows at their originals or at random points of their balls.

@@ -240,15 +240,14 @@ impl<'a> Chunks<'a> {
     fn spent(&mut self) -> Cost {
         let before = std::mem::replace(&mut self.booked, self.effort);
         let since = |of: fn(&Effort) -> u64| of(&self.effort) - of(&before);
-        let slots = self.worker.info.slots as u64;
         Cost {
             seconds: self.shift.board.book(),
             device_forwards: since(|effort| effort.forwards),
             device_backwards: since(|effort| effort.backwards),
             active: since(|effort| effort.occupied),
-            capacity: since(|effort| effort.steps) * slots,
+            capacity: since(|effort| effort.slots),
             fed_active: since(|effort| effort.fed_occupied),
-            fed_capacity: since(|effort| effort.fed_steps) * slots,
+            fed_capacity: since(|effort| effort.fed_slots),
         }
     }
 

@@ -46,10 +46,19 @@ pub fn separator(data: &Dataset, scale: f32, device: &Device) -> Oracle {
 
 /// A network with the weights of its seed.
 pub fn untrained(architecture: &str, data: &Dataset, device: &Device) -> Oracle {
+    Oracle::new(network(architecture, data, device), device.clone())
+}
+
+/// The same, compiled.
+pub fn planned(architecture: &str, data: &Dataset, device: &Device) -> Oracle {
+    Oracle::new(network(architecture, data, device).frozen(device).unwrap(), device.clone())
+}
+
+fn network(architecture: &str, data: &Dataset, device: &Device) -> Classifier {
     let row = model::MODELS.iter().find(|row| row.entry.name == architecture).unwrap();
     let options = parse_options(&row.entry, "").unwrap();
     let blueprint = Blueprint { options: &options, shape: data.shape, classes: data.classes };
-    Oracle::new(Classifier::new(architecture, 7, &blueprint, device).unwrap(), device.clone())
+    Classifier::new(architecture, 7, &blueprint, device).unwrap()
 }
 
 /// Labels as the model itself decides, so that every example is rightly classified.

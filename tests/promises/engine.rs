@@ -22,7 +22,7 @@ use gauntlet::threat::Norm;
 #[path = "engine/chains.rs"]
 mod chains;
 
-use super::bench_model::{Trial, attack, attack_tensor, relabelled, separable, separator, untrained};
+use super::bench_model::{Trial, attack, attack_tensor, planned, relabelled, separable, separator, untrained};
 use crate::Promise;
 
 pub fn tests() -> Vec<Promise> {
@@ -40,6 +40,8 @@ pub fn tests() -> Vec<Promise> {
         plain("the rows of a device that stops go to the others", lost_rows_are_run),
         plain("another takes the place of a device that fails, and its rows are run", another_takes_a_failed_devices_place),
         plain("examples may stay with the host, whatever is read ahead", examples_may_stay_with_the_host),
+        plain("rows that are left come together in fewer slots, to the same bits", few_rows_take_few_slots),
+        on_gpu("on the adapter rows that are left come together in fewer slots, to the same bits", few_rows_take_few_slots_on_the_adapter),
         on_gpu("adapters of one kind find together what one finds alone, to the bit", equal_adapters_agree_to_the_bit),
     ];
     tests.extend(chains::tests());
@@ -276,6 +278,40 @@ fn examples_may_stay_with_the_host() {
         assert_eq!(attack_tensor(&trial, &oracle, &data, &streamed, &positions).0, resident, "{ahead} read ahead");
         assert_eq!(clean::decide(&oracle, &data, &streamed, 7, 0), clean::decide(&oracle, &data, &send(&data, &Device::flex()), 7, 0));
     }
+}
+
+/// Runs attacks in one and in three times as many slots as a GPU computes together at least; gives the slot-steps of the latter, and of
+/// a network without a plan, whose slots stay.
+fn narrowed(device: &Device, attacks: &[(&str, &str, Norm)]) -> Vec<[u64; 2]> {
+    let data = separable(4, 110, 0.3);
+    let planned = planned("small-cnn", &data, device);
+    let data = relabelled(data, &planned);
+    let plain = untrained("small-cnn", &data, &Device::flex());
+    let positions: Vec<usize> = (0..data.len()).collect();
+    let slots = |&(kind, options, norm): &(&str, &str, Norm)| {
+        let epsilons = if norm == Norm::Linf { [0.01, 0.05] } else { [0.1, 1.0] };
+        let trial = |slots| Trial { kind, options, norm, epsilons: &epsilons, walk: Walk::Each, slots, cadence: 1 };
+        let (few, _) = attack(&trial(32), &planned, &data, &positions);
+        let (many, effort) = attack(&trial(96), &planned, &data, &positions);
+        assert_eq!(few, many, "{kind} {norm:?}");
+        [effort.slots, attack(&trial(96), &plain, &data, &positions).1.slots]
+    };
+    attacks.iter().map(slots).collect()
+}
+
+fn few_rows_take_few_slots() {
+    use Norm::{L1, L2, Linf};
+    let searches = [("pgd", "steps = 7"), ("mi-fgsm", "steps = 5"), ("apgd", "steps = 12"), ("fab", "steps = 9"), ("square", "queries = 80")];
+    let mut attacks: Vec<_> = searches.iter().flat_map(|&(kind, options)| [Linf, L2].map(|norm| (kind, options, norm))).collect();
+    attacks.extend([("apgd", "steps = 12", L1), ("square", "queries = 80", L1), ("noise", "draws = 9", Linf)]);
+    for (case, [narrow, wide]) in attacks.iter().zip(narrowed(&Device::flex(), &attacks)) {
+        assert!(10 * narrow < 9 * wide, "{case:?}: {narrow} slot-steps, not below {wide}");
+    }
+}
+
+fn few_rows_take_few_slots_on_the_adapter() {
+    let [[narrow, wide]] = narrowed(&super::adapter::device(), &[("apgd", "steps = 8", Norm::Linf)])[..] else { panic!("one each") };
+    assert!(10 * narrow < 9 * wide, "{narrow} slot-steps, not below {wide}");
 }
 
 /// Two logical devices on one adapter stand for two cards of a kind.

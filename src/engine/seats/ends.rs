@@ -26,7 +26,7 @@ impl Seats<'_, '_> {
             }
         };
         let ended: Vec<usize> =
-            (0..self.drive.slots).filter(|&slot| self.seats[slot].as_ref().is_some_and(|seat| status(slot, seat) != RUNNING)).collect();
+            (0..self.seats.len()).filter(|&slot| self.seats[slot].as_ref().is_some_and(|seat| status(slot, seat) != RUNNING)).collect();
         if ended.is_empty() {
             return Ok(());
         }
@@ -38,7 +38,7 @@ impl Seats<'_, '_> {
         // Neither the last step's own dice nor half precision decide whether a row survived: the judge does.
         let doubted = half || stepped.is_random() && stepped.is_adaptive();
         let doubtful = |slot: usize, seat: &Seat| doubted && status(slot, seat) == SURVIVED;
-        let remain: Vec<i32> = (0..self.drive.slots)
+        let remain: Vec<i32> = (0..self.seats.len())
             .map(|slot| if self.seats[slot].as_ref().is_some_and(|seat| doubtful(slot, seat)) { slot as i32 } else { -1 })
             .collect();
         let remains = if remain.iter().any(|&slot| slot >= 0) { attack.remains(&self.slots) } else { None };

@@ -190,7 +190,7 @@ impl<'a> Survey<'a> {
                 let build = || parts(spec, key.norm, &resolved.data).remove(part);
                 paces.push(self.pace(at, key, &build, &format!("{} {part}", spec.options.canonical()), station)?);
             }
-            let hand = self.hand(station, number, paces, decisions[number], turns[number]);
+            let hand = self.hand(at, station, number, paces, decisions[number], turns[number]);
             if scheme.scout.is_some() {
                 let build = || scout(&all, walk, &threat.epsilons).expect("it was there a moment ago");
                 let look = hand.at(self.pace(at, key, &build, "scout", station)?);
