@@ -151,10 +151,7 @@ impl Judge {
         batch.rows = upload(&rows, &self.device);
         let running = vec![State { generation: 1, ..State::default() }; width];
         batch.state = upload(&running, &self.device);
-        batch.x = match width == self.slots {
-            true => self.points.clone(),
-            false => self.points.clone().slice([0..width, 0..oracle.features()]),
-        };
+        batch.x = self.points.clone().slice([0..width, 0..oracle.features()]);
         batch.project();
         let distances = read_matrix(kernel::distances(batch.x.clone(), batch.origin.clone()))?;
         let draws = u64::from(oracle.draws());

@@ -132,14 +132,18 @@ impl Oracle {
         if self.base.members.iter().all(|member| member.plan.is_some()) { asked } else { slots }
     }
 
-    /// Slots that so many rows want, of at most so many. Where the networks have plans, whose numbers do not depend on the rows beside a
-    /// row, as few as a GPU computes together; elsewhere always all.
+    /// Slots that so many rows want, of so many: all, or a half, a quarter and so on, rounded up to what a GPU computes together. Always
+    /// all but where the networks have plans and nothing else computes: a plan's numbers do not depend on the rows beside a row.
     pub fn width(&self, rows: usize, slots: usize) -> usize {
         let planned = |member: &Classifier| member.plan.is_some() || member.gpu.is_some();
-        match self.stack.is_empty() && self.base.members.iter().all(planned) {
-            true => lanes(rows.max(1)).min(slots),
-            false => slots,
+        let alone = self.stack.is_empty() && (self.base.members.len() == 1 || self.base.combine == Combine::MeanLogits);
+        let mut width = slots;
+        if alone && self.base.members.iter().all(planned) {
+            while lanes(width / 2) < width && lanes(width / 2) >= rows.max(1) {
+                width = lanes(width / 2);
+            }
         }
+        width
     }
 
     /// Throws that a decision takes: one; for a random defence [`JUDGED_DRAWS`], or as many as are polled.

@@ -140,15 +140,14 @@ impl<'a, 'f> Seats<'a, 'f> {
     /// Empties the slots for the rows of a lane.
     fn turn_to(&mut self, lane: Lane) {
         self.lane = lane;
-        let more = lane == Lane::at(0) && !self.exhausted;
-        let rows = if more { self.drive.slots } else { self.waiting[lane.index()].len() };
-        let width = self.drive.stepped(lane).width(rows, self.drive.slots);
+        let width = self.width();
         self.slots = self.drive.empty_slots(lane.part, width);
         self.seats = (0..width).map(|_| None).collect();
     }
 
-    /// Fills empty slots; where nothing is left to fill them with, they go.
+    /// Fills empty slots; there are as many as have rows to hold.
     fn admit(&mut self) -> Result<()> {
+        self.fit();
         let mut index = vec![-1; self.seats.len()];
         let (mut changed, mut over) = (false, false);
         for (slot, index) in index.iter_mut().enumerate() {
@@ -168,16 +167,23 @@ impl<'a, 'f> Seats<'a, 'f> {
             self.publish();
         }
         if over {
-            self.shrink();
+            self.fit();
         }
         Ok(())
     }
 
-    /// Brings the rows together in fewer slots, where that saves a quarter of them.
-    fn shrink(&mut self) {
+    /// Slots for the rows of this lane: those that run, that wait, and that may still come.
+    fn width(&self) -> usize {
+        let held = self.seats.iter().flatten().count() + self.waiting[self.lane.index()].len();
+        let rows = if self.takes_new() && !self.exhausted { self.drive.slots } else { held };
+        self.drive.stepped(self.lane).width(rows, self.drive.slots)
+    }
+
+    /// Brings the rows together in fewer slots, or makes room for more.
+    fn fit(&mut self) {
+        let width = self.width();
         let kept: Vec<usize> = (0..self.seats.len()).filter(|&slot| self.seats[slot].is_some()).collect();
-        let width = self.drive.stepped(self.lane).width(kept.len(), self.seats.len());
-        if kept.is_empty() || 4 * width > 3 * self.seats.len() {
+        if width == self.seats.len() || kept.is_empty() && width < self.seats.len() {
             return;
         }
         let empty = width - kept.len();
@@ -187,14 +193,19 @@ impl<'a, 'f> Seats<'a, 'f> {
         self.publish();
     }
 
+    /// Whether new examples may take slots: in the first part, while few wait for a later one.
+    fn takes_new(&self) -> bool {
+        let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
+        self.lane == Lane::at(0) && parked < PARKED_BATCHES * self.drive.slots
+    }
+
     /// The next chain with a row to run.
     fn next_chain(&mut self) -> Result<Option<usize>> {
         loop {
             if let Some(number) = self.waiting[self.lane.index()].pop_front() {
                 return Ok(Some(number));
             }
-            let parked: usize = self.waiting.iter().map(VecDeque::len).sum();
-            if self.lane != Lane::at(0) || parked >= PARKED_BATCHES * self.drive.slots {
+            if !self.takes_new() {
                 return Ok(None);
             }
             let Some(chain) = self.feed.take() else {

@@ -1,5 +1,5 @@
-//! Convolutions of blocks of images, forward and backward to the input, by one loop. Those of 3x3 taps have a faster way in
-//! [`super::winograd`].
+//! Convolutions of blocks of images, forward and backward to the input, by one loop. Many of those of 3x3 taps have a
+//! faster way in [`super::winograd`].
 //!
 //! A pass sums, for each pixel of a grid and each output channel, weights times the input at fixed offsets from that pixel. A
 //! convolution forward is one such pass. Its gradient with respect to the input is one for each phase of the stride: the pixels that

@@ -5,9 +5,9 @@
 //!
 //! - 16 images go together, the image innermost: a value is features x 16, so that every step is a loop over whole registers, whatever
 //!   its windows, strides or borders. A block goes through all of the network on one thread; blocks share nothing but weights. Where
-//!   there are fewer blocks than threads, several threads share the convolutions of each.
+//!   there are fewer blocks than threads, several threads share the long steps of each.
 //! - Weights are packed once, for the way forward and, turned round, for the way back; both read them from the first to the last.
-//!   Those of 3x3 taps between many channels are transformed for Winograd's method.
+//!   Those of 3x3 taps without strides between 16 channels and more are transformed for Winograd's method.
 //! - Padding is a border of zeros around the values that convolutions read. Rectifiers and sums belong to the convolutions before them.
 //! - Of the way forward only what the way back needs is kept: a bit for each rectified number, a byte for each pooling window.
 //!

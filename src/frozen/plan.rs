@@ -1,6 +1,7 @@
 //! A compiled network and its memory.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -18,8 +19,9 @@ use crate::model::Weights;
 
 /// A frozen network compiled for this processor.
 ///
-/// Images go through it in blocks of 16, each block from the first layer to the last on one thread, and back again. What becomes of an
-/// image depends on nothing else: neither on the others of its batch nor on the number of threads.
+/// Images go through it in blocks of 16, each block from the first layer to the last, and back again; where there are fewer blocks than
+/// threads, several share the long steps of each. What becomes of an image depends on nothing else: neither on the others of its batch nor
+/// on the number of threads.
 #[derive(Debug)]
 pub struct Plan {
     script: Script,
@@ -81,9 +83,15 @@ impl Plan {
         if Level::available().contains(&level) { Self { level, ..self } } else { self }
     }
 
-    /// Bytes that one image's way forward and back takes: its part of the tape, and of what a thread works in.
+    /// Bytes that one image's way forward and back takes: its part of the tape, and of its block's other memory.
     pub fn bytes_per_image(&self) -> usize {
-        (self.tape_bytes + self.scratch_bytes + self.work_bytes) / BLOCK
+        (self.tape_bytes + self.scratch_bytes) / BLOCK
+    }
+
+    /// Bytes that the plan takes however many images there are: its weights, and what each of the threads works in.
+    pub fn bytes(&self) -> usize {
+        let weights: usize = self.script.forward.iter().chain(&self.script.backward).map(Step::weights).sum();
+        size_of::<f32>() * weights + rayon::current_num_threads() * self.work_bytes
     }
 
     /// Logits [rows, classes] of flat images [rows, features]: of the rows `asked`, each once and in order; 0 for the others, which cost
@@ -91,7 +99,8 @@ impl Plan {
     pub fn logits(&self, images: &[f32], asked: &[usize]) -> Vec<f32> {
         let mut logits = vec![0.0; images.len() / self.features * self.classes];
         let mut rows = picked(&mut logits, self.classes, asked);
-        let team = team(asked.len());
+        let under_way = UnderWay::new(asked.len());
+        let team = under_way.team();
         asked.par_chunks(BLOCK).zip(rows.par_chunks_mut(BLOCK)).for_each(|(asked, logits)| {
             let mut tape = take(&self.tapes, self.tape_bytes);
             self.forward_block(&mut tape, images, asked, logits, team);
@@ -107,7 +116,8 @@ impl Plan {
         let mut blocks: Vec<Memory> = (0..asked.len().div_ceil(BLOCK)).map(|_| take(&self.tapes, self.tape_bytes)).collect();
         let mut wanted = picked(&mut logits, self.classes, asked);
         let each = asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK));
-        let team = team(asked.len());
+        let under_way = UnderWay::new(asked.len());
+        let team = under_way.team();
         each.zip(&mut blocks).for_each(|((asked, logits), tape)| self.forward_block(tape, images, asked, logits, team));
         (logits, Tape { plan: self.clone(), blocks, asked: asked.to_vec(), rows })
     }
@@ -147,18 +157,21 @@ impl Plan {
     unsafe fn run(&self, steps: &[Step], memory: &(impl Fn(usize) -> *mut u8 + Sync), share: Share, team: usize) {
         // A register of all images would carry as much of nothing.
         let level = if share.lanes * 2 <= BLOCK { self.level.halved() } else { self.level };
-        let take_share = |step: &Step, share: Share| {
-            let mut work = take(&self.works, self.work_bytes);
-            // SAFETY: `place` keeps apart what is used at once, and shares of a step write apart from one another.
-            unsafe { step.run(level, memory, work.as_mut_ptr().cast(), share) }
-            give(&self.works, [work]);
-        };
+        // SAFETY: `place` keeps apart what is used at once, and shares of a step write apart from one another.
+        let share_of = |step: &Step, share: Share, work: &mut Memory| unsafe { step.run(level, memory, work.as_mut_ptr().cast(), share) };
+        let mut own = take(&self.works, self.work_bytes);
         for step in steps {
-            match team > 1 && step.is_long() {
-                true => share.parts(team).collect::<Vec<_>>().into_par_iter().for_each(|share| take_share(step, share)),
-                false => take_share(step, share),
+            if team == 1 || !step.is_long() {
+                share_of(step, share, &mut own);
+                continue;
             }
+            share.parts(team).collect::<Vec<_>>().into_par_iter().for_each(|share| {
+                let mut work = take(&self.works, self.work_bytes);
+                share_of(step, share, &mut work);
+                give(&self.works, [work]);
+            });
         }
+        give(&self.works, [own]);
     }
 
     /// Where each buffer begins.
@@ -177,7 +190,8 @@ impl Tape {
     pub fn gradient(&mut self, slopes: &[f32]) -> Vec<f32> {
         let plan = &self.plan;
         let mut gradient = vec![0.0; self.rows * plan.features];
-        let team = team(self.asked.len());
+        let under_way = UnderWay::new(self.asked.len());
+        let team = under_way.team();
         let flat = |&row: &usize| slopes[row * plan.classes..(row + 1) * plan.classes].iter().all(|slope| *slope == 0.0);
         let mut wanted = picked(&mut gradient, plan.features, &self.asked);
         let each = self.asked.par_chunks(BLOCK).zip(wanted.par_chunks_mut(BLOCK)).zip(&mut self.blocks);
@@ -200,9 +214,31 @@ impl Drop for Tape {
     }
 }
 
-/// Threads for each block of so many rows.
-fn team(rows: usize) -> usize {
-    rayon::current_num_threads() / rows.div_ceil(BLOCK).max(1)
+/// Blocks on their way through plans, in all of the process.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// The blocks of a way forward or back, while it lasts.
+struct UnderWay(usize);
+
+impl UnderWay {
+    /// Those of so many rows.
+    fn new(rows: usize) -> Self {
+        let blocks = rows.div_ceil(BLOCK);
+        UNDER_WAY.fetch_add(blocks, Ordering::Relaxed);
+        Self(blocks)
+    }
+
+    /// Threads for each of them, one at least: no more than all blocks leave idle, since a thread that waits for its team would turn to
+    /// another block.
+    fn team(&self) -> usize {
+        (rayon::current_num_threads() / UNDER_WAY.load(Ordering::Relaxed).max(1)).max(1)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(self.0, Ordering::Relaxed);
+    }
 }
 
 /// Where a block's memory begins.

@@ -159,12 +159,19 @@ impl Step {
         }
     }
 
+    /// Numbers that it multiplies by.
+    pub(super) fn weights(&self) -> usize {
+        match self {
+            Self::Convolve { pass, .. } => pass.weights.len(),
+            Self::Sum { rows, .. } => rows.weights.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it is long enough for several threads to share it, and can be shared.
     pub(super) fn is_long(&self) -> bool {
         match self {
-            Self::Convolve { pass, .. } => {
-                pass.size[0] * pass.size[1] * pass.groups * pass.outputs * pass.inputs * pass.taps.len() >= LONG
-            }
+            Self::Convolve { pass, .. } => pass.size[0] * pass.size[1] * pass.groups * pass.outputs * pass.inputs * pass.taps.len() >= LONG,
             // As long as a vector moves to memory and back.
             Self::Scale { output, .. } | Self::Gate { output, .. } | Self::Add { output, .. } => 8 * output.layout.elements() >= LONG,
             _ => false,

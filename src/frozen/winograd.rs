@@ -4,6 +4,11 @@
 //! A few tiles go together: their pixels are transformed, channel by channel; for each transformed pixel a matrix of weights, transformed
 //! once when the plan is compiled, multiplies the channels; the products are transformed back. Since a pixel holds a register of images,
 //! the transforms are sums of whole registers.
+//!
+//! Sums come out in another order than plain ones: where those are exactly 0, as over a black window within a tile, these may be off by a
+//! rounding, and a rectifier behind them may go either way.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -80,13 +85,14 @@ impl Form {
         let width = along.len();
         let transformed = |output: usize, input: usize| {
             let taps: [f64; 9] = std::array::from_fn(|tap| weight(output, input, tap).into());
-            let rows: Vec<[f64; 3]> =
-                along.iter().map(|down| std::array::from_fn(|x| down[0] * taps[x] + down[1] * taps[3 + x] + down[2] * taps[6 + x])).collect();
+            let across = |down: &[f64; 3]| std::array::from_fn(|x| down[0] * taps[x] + down[1] * taps[3 + x] + down[2] * taps[6 + x]);
+            let rows: Vec<[f64; 3]> = along.iter().map(across).collect();
             let point = |at: usize| (0..3).map(|x| along[at % width][x] * rows[at / width][x]).sum::<f64>() as f32;
             (0..width * width).map(point).collect::<Vec<f32>>()
         };
-        let order: Vec<(usize, usize)> =
-            blocks(outputs).flat_map(|(first, size)| (0..inputs).flat_map(move |input| (first..first + size).map(move |output| (output, input)))).collect();
+        let of =
+            |(first, size): (usize, usize)| (0..inputs).flat_map(move |input| (first..first + size).map(move |output| (output, input)));
+        let order: Vec<(usize, usize)> = blocks(outputs).flat_map(of).collect();
         let mut weights = vec![0.0; width * width * inputs * outputs];
         let all: Vec<Vec<f32>> = order.into_par_iter().map(|(output, input)| transformed(output, input)).collect();
         weights.par_chunks_mut(inputs * outputs).enumerate().for_each(|(point, plane)| {
@@ -198,7 +204,7 @@ impl Winograd<'_> {
         let products = self.work.wrapping_add(BLOCK * self.form.points() * pass.inputs * GROUP);
         for group in own {
             let (first, past) = (group * tiles / groups, (group + 1) * tiles / groups);
-            let part = Part { first, count: past - first, outputs: (outputs.start, outputs.end), products };
+            let part = Part { first, count: past - first, outputs: outputs.clone(), products };
             // SAFETY: the workspace holds the transformed pixels and products of a group.
             unsafe {
                 self.there::<V, A>(&part);
@@ -261,7 +267,7 @@ impl Winograd<'_> {
                 let mut column = 0;
                 while column < count {
                     let wide = (count - column).min(V::FEW_COLUMNS);
-                    for (first, size) in blocks(outputs).take(part.outputs.1).skip(part.outputs.0) {
+                    for (first, size) in blocks(outputs).take(part.outputs.end).skip(part.outputs.start) {
                         // SAFETY: points, inputs, outputs and tiles are within the weights and the workspace.
                         unsafe {
                             let weights = weights.as_ptr().add(point * inputs * outputs + first * inputs);
@@ -277,11 +283,11 @@ impl Winograd<'_> {
                                 (5, 2) => dot::<V, 5, 2>(lengths, weights, from, to),
                                 (5, 3) => dot::<V, 5, 3>(lengths, weights, from, to),
                                 (5, _) => dot::<V, 5, 4>(lengths, weights, from, to),
-                                // From 16 outputs on an even block has four at the least.
-                                (_, 1) => dot::<V, 4, 1>(lengths, weights, from, to),
-                                (_, 2) => dot::<V, 4, 2>(lengths, weights, from, to),
-                                (_, 3) => dot::<V, 4, 3>(lengths, weights, from, to),
-                                (_, _) => dot::<V, 4, 4>(lengths, weights, from, to),
+                                (4, 1) => dot::<V, 4, 1>(lengths, weights, from, to),
+                                (4, 2) => dot::<V, 4, 2>(lengths, weights, from, to),
+                                (4, 3) => dot::<V, 4, 3>(lengths, weights, from, to),
+                                (4, _) => dot::<V, 4, 4>(lengths, weights, from, to),
+                                _ => unreachable!("from {LEAST_CHANNELS} outputs on an even block has four at the least"),
                             }
                         }
                     }
@@ -295,7 +301,7 @@ impl Winograd<'_> {
     unsafe fn back<V: Lanes, A: Along>(&self, part: &Part) {
         let Pass { size, outputs, bias, .. } = self.pass;
         let apart = BLOCK * outputs * part.count;
-        let own = blocks(*outputs).take(part.outputs.1).skip(part.outputs.0);
+        let own = blocks(*outputs).take(part.outputs.end).skip(part.outputs.start);
         for output in own.flat_map(|(first, size)| first..first + size) {
             for lane in (0..self.share.lanes).step_by(V::WIDTH) {
                 for tile in 0..part.count {
@@ -332,8 +338,8 @@ impl Winograd<'_> {
 struct Part {
     first: usize,
     count: usize,
-    /// The first block and the one past the last.
-    outputs: (usize, usize),
+    /// Of blocks of them.
+    outputs: Range<usize>,
     products: *mut f32,
 }
 

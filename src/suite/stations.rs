@@ -62,9 +62,9 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         // Slots that no example can fill would only be computed.
         let wanted = request.slots.unwrap_or(usual.min(resolved.data.len()));
         let features = resolved.data.features() as u64;
-        let network = most_bytes(resolved, on_gpu)?;
+        let [fixed, network] = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
-        let budget = device::budget(&handle, request.memory);
+        let budget = device::budget(&handle, request.memory).saturating_sub(fixed);
         // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
         let examples = 4 * features * resolved.data.len() as u64;
         let left = budget.saturating_sub(examples);
@@ -137,20 +137,28 @@ pub(super) fn refuse_foreign(request: &RunRequest, store: &Store, stations: &Sta
     Err(Error::input(message).help(help))
 }
 
-/// Bytes of one input in the largest of the defences, where plans need a fraction of what Burn does. The members of an ensemble keep
-/// theirs side by side.
-fn most_bytes(resolved: &Resolved, on_gpu: bool) -> Result<u64> {
-    let of = |design: &Design| -> Result<u64> {
+/// Bytes of the largest of the defences, and of one input in it, where plans need a fraction of what Burn does. The members of an ensemble
+/// keep theirs side by side.
+fn most_bytes(resolved: &Resolved, on_gpu: bool) -> Result<[u64; 2]> {
+    let of = |design: &Design| -> Result<[u64; 2]> {
         let (graph, weights) = freeze(&design.graph, &design.weights)?;
         let planned = match on_gpu {
-            true => gpu::Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
-            false => Plan::compile(&graph, &weights)?.map(|plan| plan.bytes_per_image()),
+            true => gpu::Plan::compile(&graph, &weights)?.map(|plan| [0, plan.bytes_per_image() as u64]),
+            false => Plan::compile(&graph, &weights)?.map(|plan| [plan.bytes() as u64, plan.bytes_per_image() as u64]),
         };
-        Ok(match planned {
-            Ok(bytes) => bytes as u64,
-            Err(_) => 4 * COPIES_OF_ACTIVATION * design.graph.activations()? as u64,
-        })
+        planned.or_else(|_| Ok([0, 4 * COPIES_OF_ACTIVATION * design.graph.activations()? as u64]))
     };
-    let all = |members: &Vec<Design>| members.iter().map(of).sum::<Result<u64>>();
-    Ok(resolved.designs.iter().map(all).collect::<Result<Vec<u64>>>()?.into_iter().max().unwrap_or(0))
+    let mut most = [0, 0];
+    for members in &resolved.designs {
+        let mut all = [0, 0];
+        for design in members {
+            all = add(all, of(design)?);
+        }
+        most = [most[0].max(all[0]), most[1].max(all[1])];
+    }
+    Ok(most)
+}
+
+fn add(a: [u64; 2], b: [u64; 2]) -> [u64; 2] {
+    [a[0] + b[0], a[1] + b[1]]
 }

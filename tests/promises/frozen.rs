@@ -28,6 +28,7 @@ promises![
     a_row_without_a_slope_has_no_gradient,
     the_number_of_threads_changes_no_bit,
     threads_that_share_a_block_change_no_bit,
+    tiles_are_where_they_pay,
     a_nan_stays_in_its_row,
 ];
 
@@ -173,6 +174,8 @@ fn shapes() -> Vec<(&'static str, [usize; 3], Conv)> {
         ("tiles under uneven padding", [18, 10, 6], Conv { to: 16, padding: [2, 0, 1, 3], ..plain }),
         ("tiles under wide padding", [16, 5, 5], Conv { to: 16, padding: [4; 4], ..plain }),
         ("small tiles", [16, 2, 2], Conv { to: 17, padding: [1; 4], ..plain }),
+        ("groups of as many channels", [32, 8, 8], Conv { to: 32, groups: 2, padding: [1; 4], ..plain }),
+        ("dilation between as many channels", [16, 9, 8], Conv { to: 16, dilation: [2, 2], padding: [2; 4], ..plain }),
         ("small tiles, since the weights are many", [342, 4, 4], Conv { to: 342, padding: [1; 4], ..plain }),
     ]
 }
@@ -221,7 +224,7 @@ fn every_reference_model_agrees() {
 /// A convolution, a pool, a sum, another convolution, a dense layer.
 fn network() -> Graph {
     let mut net = Builder::new([2, 12, 12], 10);
-    let conv = Conv { padding: [1; 4], ..Conv::new(8, [3, 3]) };
+    let conv = Conv { padding: [1; 4], ..Conv::new(16, [3, 3]) };
     let first = net.conv("first", net.input(), conv).unwrap();
     let first = net.unary(first, Unary::Relu).unwrap();
     let pooled = net.max_pool(first, [3, 3], [2, 2], [1; 4]).unwrap();
@@ -234,16 +237,16 @@ fn network() -> Graph {
 }
 
 fn every_set_of_instructions_agrees() {
-    let graph = network();
-    let classifier = classifier(&graph);
-    let (inputs, asked) = question(&classifier, 20);
-    let wanted = by_burn(&classifier, &inputs, &asked);
-    let (frozen, weights) = freeze(&graph, &initialise(&graph, 3)).unwrap();
-    for &level in Level::available() {
-        let plan = Some(std::sync::Arc::new(Plan::compile(&frozen, &weights).unwrap().unwrap().at(level)));
-        let [logits, gradient] = by_plan(&Classifier { plan, ..classifier.clone() }, &inputs, &asked);
-        assert_eq!(rows_off(&logits, &wanted[0], 10), 0, "{level:?}: logits");
-        assert_eq!(rows_off(&gradient, &wanted[1], classifier.features()), 0, "{level:?}: gradients");
+    for graph in [network(), long()] {
+        let classifier = classifier(&graph);
+        let (inputs, asked) = question(&classifier, 20);
+        let wanted = by_burn(&classifier, &inputs, &asked);
+        for &level in Level::available() {
+            let plan = Some(std::sync::Arc::new(plan(&graph).at(level)));
+            let [logits, gradient] = by_plan(&Classifier { plan, ..classifier.clone() }, &inputs, &asked);
+            assert_eq!(rows_off(&logits, &wanted[0], graph.classes), 0, "{level:?}: logits");
+            assert_eq!(rows_off(&gradient, &wanted[1], classifier.features()), 0, "{level:?}: gradients");
+        }
     }
 }
 
@@ -317,14 +320,18 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(with(1), with(3));
 }
 
-/// Convolutions in tiles of both sizes, plain ones and a dense layer, each long enough to be shared.
+/// Convolutions in tiles of both sizes, plain ones, scales, sums and a dense layer, each long enough to be shared.
 fn long() -> Graph {
-    let mut net = Builder::new([16, 18, 18], 100);
-    let mut x = net.input();
+    let mut net = Builder::new([16, 34, 34], 100);
+    let tiles = net.conv("tiles", net.input(), Conv { padding: [1; 4], ..Conv::new(32, [3, 3]) }).unwrap();
+    let tiles = net.unary(tiles, Unary::Relu).unwrap();
+    // Two readers that are no convolutions, so that gradients are added and gated.
+    let scaled = net.batch_norm("scaled", tiles).unwrap();
+    let curved = net.unary(tiles, Unary::Silu).unwrap();
+    let mut x = net.add(scaled, curved).unwrap();
     for (name, conv) in [
-        ("tiles", Conv { padding: [1; 4], ..Conv::new(32, [3, 3]) }),
         ("plain", Conv { padding: [1; 4], stride: [2, 2], ..Conv::new(48, [3, 3]) }),
-        ("more", Conv { stride: [3, 3], ..Conv::new(450, [3, 3]) }),
+        ("more", Conv { stride: [4, 4], ..Conv::new(450, [3, 3]) }),
         ("small tiles", Conv { padding: [1; 4], ..Conv::new(450, [3, 3]) }),
     ] {
         x = net.conv(name, x, conv).unwrap();
@@ -333,6 +340,23 @@ fn long() -> Graph {
     x = net.flatten(x).unwrap();
     let logits = net.linear("dense", x, 100, true).unwrap();
     net.finish(logits).unwrap()
+}
+
+fn plan(graph: &Graph) -> Plan {
+    let (frozen, weights) = freeze(graph, &initialise(graph, 3)).unwrap();
+    Plan::compile(&frozen, &weights).unwrap().unwrap()
+}
+
+fn tiles_are_where_they_pay() {
+    let tiled = |graph: &Graph| {
+        let shown = format!("{:?}", plan(graph));
+        ["Some(Two)", "Some(Four)"].map(|form| shown.matches(&format!("form: {form}")).count())
+    };
+    assert_eq!(tiled(&long()), [2, 2]);
+    // Forward and back.
+    let of = |name: &str| shapes().into_iter().find(|case| case.0 == name).map(|(_, shape, conv)| tiled(&convolved(shape, conv))).unwrap();
+    assert_eq!(["tiles", "small tiles", "many channels"].map(of), [[0, 2], [2, 0], [0, 0]]);
+    assert_eq!(["stride 2", "groups of as many channels", "dilation between as many channels"].map(of), [[0, 0]; 3]);
 }
 
 fn threads_that_share_a_block_change_no_bit() {

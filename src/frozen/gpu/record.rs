@@ -54,6 +54,8 @@ pub(super) struct Recorded {
 pub(super) struct Resident {
     tables: HashMap<Table, Handle>,
     recorded: HashMap<usize, Arc<Recorded>>,
+    /// Bytes of the largest page so far: the same memory serves fewer images where its pages are the same.
+    page: usize,
 }
 
 /// Numbers of a step: by direction and place of the step, and which.
@@ -81,7 +83,8 @@ impl Resident {
         let forward = recorder.all(false, &script.forward);
         let backward = recorder.all(true, &script.backward);
         let size = |bits: usize| bits * images / 8;
-        let page = memory::page(client, script.buffers.iter().map(|span| size(span.bits)).max().unwrap_or(0));
+        let page = memory::page(client, script.buffers.iter().map(|span| size(span.bits)).max().unwrap_or(0)).max(self.page);
+        self.page = page;
         let (places, bytes) = place(script, images, ALIGNMENT, page);
         let places = places.iter().zip(&script.buffers).map(|(&(outlives, start), span)| (outlives, start, size(span.bits))).collect();
         let recorded = Arc::new(Recorded { forward, backward, places, bytes, page });

@@ -190,7 +190,9 @@ impl<'a> Survey<'a> {
                 let build = || parts(spec, key.norm, &resolved.data).remove(part);
                 paces.push(self.pace(at, key, &build, &format!("{} {part}", spec.options.canonical()), station)?);
             }
-            let hand = self.hand(at, station, number, paces, decisions[number], turns[number]);
+            let surrogate = self.surrogate(key, station)?;
+            let stepped = surrogate.unwrap_or_else(|| self.searched(at, station));
+            let hand = self.hand(&stepped, station, number, paces, decisions[number], turns[number]);
             if scheme.scout.is_some() {
                 let build = || scout(&all, walk, &threat.epsilons).expect("it was there a moment ago");
                 let look = hand.at(self.pace(at, key, &build, "scout", station)?);

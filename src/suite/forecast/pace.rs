@@ -34,7 +34,8 @@ pub struct Hand {
     pub device: usize,
     /// Rows at once.
     pub slots: usize,
-    /// Rows that the device computes together; what runs is put side by side, so that a block is begun where the one before is full.
+    /// Rows that the device computes together. What runs is taken to be side by side, so that a block is begun where the one before is
+    /// full.
     pub block: usize,
     /// Steps between two looks at the flags.
     pub cadence: usize,

@@ -32,22 +32,21 @@ impl Survey<'_> {
         let oracle = self.oracle(at, station);
         let of = |rows: usize| Ok(speed::measure(&oracle, &self.resolved.data, &*station.data, rows)? * rows as f64 / 1000.0);
         let alone = of(station.info.slots)?;
-        let block = self.block(at, station);
+        let block = Self::block(&oracle, station);
         let one = if block < station.info.slots { of(block)?.min(alone) } else { alone };
         // Workers share what a device computes, and what they do between passes goes on side by side.
         Ok(Pace { one, full: alone * station.workers as f64, alone })
     }
 
-    /// Rows of a defence that a device computes together: on the processor those of a block, elsewhere as many as the slots are left
-    /// where few rows are.
-    fn block(&self, at: usize, station: &Station) -> usize {
+    /// Rows that a device computes together: on the processor those of a block, elsewhere as many as the slots are left where few rows are.
+    fn block(stepped: &Oracle, station: &Station) -> usize {
         let slots = station.info.slots;
-        if station.handle.setup.is_some() { self.oracle(at, station).width(1, slots) } else { BLOCK.min(slots) }
+        if station.handle.setup.is_some() { stepped.width(1, slots) } else { BLOCK.min(slots) }
     }
 
-    pub(super) fn hand(&self, at: usize, station: &Station, device: usize, parts: Vec<Pace>, decision: Pace, turn: f64) -> Hand {
-        let (slots, block) = (station.info.slots, self.block(at, station));
-        Hand { device, slots, block, cadence: station.cadence, parts, decision, turn }
+    /// A worker whose rows step on a defence, or on what attacks on it step on.
+    pub(super) fn hand(&self, stepped: &Oracle, station: &Station, device: usize, parts: Vec<Pace>, decision: Pace, turn: f64) -> Hand {
+        Hand { device, slots: station.info.slots, block: Self::block(stepped, station), cadence: station.cadence, parts, decision, turn }
     }
 
     pub(super) fn pace(
@@ -67,7 +66,8 @@ impl Survey<'_> {
             return Ok(*pace);
         }
         let (oracle, surrogate) = (self.searched(at, station), self.surrogate(key, station)?);
-        let pace = self.track(station, &oracle, surrogate.as_ref(), key).pace(build, self.block(at, station))?;
+        let block = Self::block(surrogate.as_ref().unwrap_or(&oracle), station);
+        let pace = self.track(station, &oracle, surrogate.as_ref(), key).pace(build, block)?;
         self.paces.borrow_mut().insert(name, pace);
         Ok(pace)
     }
@@ -93,7 +93,8 @@ impl Survey<'_> {
     /// What the checks run at, on the first device.
     pub(super) fn tester(&self, at: usize, keys: &[SeriesKey], decision: Pace, turn: f64) -> Result<Tester> {
         let station = &self.stations[0];
-        let mut hand = self.hand(at, station, 0, Vec::new(), decision, turn);
+        let oracle = self.oracle(at, station);
+        let mut hand = self.hand(&oracle, station, 0, Vec::new(), decision, turn);
         hand.slots = hand.slots.min(PROBES);
         hand.block = hand.block.min(hand.slots);
         let Some(key) = keys.first() else { return Ok(Tester { hand, gradient: decision, forward: decision }) };
@@ -105,9 +106,8 @@ impl Survey<'_> {
             move || (row.build)(&Options::default(), &setting).remove(0)
         };
         // Under another norm than the suite's the threat's radii would not fit; a step takes as long at any.
-        let oracle = self.oracle(at, station);
         let track = Track { norm, epsilon: 0.1, ..self.track(station, &oracle, None, &SeriesKey { norm: keys[0].norm, ..key }) };
-        let block = self.block(at, station);
+        let block = Self::block(&oracle, station);
         Ok(Tester { hand, gradient: track.pace(&build("pgd"), block)?, forward: track.pace(&build("square"), block)? })
     }
 }

@@ -1,8 +1,9 @@
 //! Devices on a simulated clock: what the engine does with its slots, driven by the decisions that real workers are driven by.
 //!
-//! A device holds a batch of slots; a step takes the time of the whole batch however many slots hold a row, as on a device that is bound by
-//! its launches (elsewhere the engine's last rows take less, in fewer slots), and rows that end leave theirs to the next. An attack is AutoAttack's: a row that one part leaves standing waits for the next, and a device turns to another
-//! part once its slots are empty, taking new examples in the first part only and only while few wait for a later one.
+//! A device holds a batch of slots; a step takes the time of the whole batch however many slots hold a row, as on a device that is bound
+//! by its launches (elsewhere the engine's last rows take less, in fewer slots), and rows that end leave theirs to the next. An attack is
+//! AutoAttack's: a row that one part leaves standing waits for the next, and a device turns to another part once its slots are empty, taking
+//! new examples in the first part only and only while few wait for a later one.
 
 use std::collections::VecDeque;
 
