@@ -18,11 +18,10 @@ fn both(a: &Layout, b: &Layout, share: &Share, mut each: impl FnMut(usize, usize
     let [own_channels, own_rows] = share.of([channels, rows]);
     for channel in own_channels {
         for row in own_rows.clone() {
-            let mut element = (channel * rows + row) * columns;
             let (first, other) = (a.at(channel, row, 0), b.at(channel, row, 0));
+            let element = (channel * rows + row) * columns;
             for column in 0..columns {
-                each(element, first + column, other + column);
-                element += 1;
+                each(element + column, first + column, other + column);
             }
         }
     }

@@ -194,6 +194,7 @@ impl Along for FourByFour {
     }
 }
 
+#[expect(clippy::needless_range_loop, reason = "rows and columns of small squares, some of them with their sides swapped")]
 impl Winograd<'_> {
     #[inline(always)]
     unsafe fn tiles<V: Lanes, A: Along>(&self) {
