@@ -20,14 +20,14 @@ class Point:
     device: str = "cpu"
 
     def suite(self) -> str:
-        """The suite's text."""
+        """The suite's text. The digits are few: what trains must be less than half of the least that is attacked."""
         epsilons = [round(1e-5 * (at + 1), 9) for at in range(self.epsilons)]
         lines = [
             'title = "growth"',
             f'[data]\nsource = "digits"\nscale = {self.side // 8}\nsplit = "all"\nexamples = {self.examples}',
-            f'[data.train]\nsource = "digits"\nscale = {self.side // 8}\nsplit = "train"\nexamples = 256',
+            f'[data.train]\nsource = "digits"\nscale = {self.side // 8}\nsplit = "train"\nexamples = 40',
             f'[[threat]]\nnorm = "linf"\nepsilons = {epsilons}\nsweep = "{self.sweep}"',
-            f'[[defence]]\nname = "model"\nmodel = {{ {self.model} }}\ntrain = {{ method = "standard", epochs = 4, batch = 32 }}',
+            f'[[defence]]\nname = "model"\nmodel = {{ {self.model} }}\ntrain = {{ method = "standard", epochs = 24, batch = 32 }}',
         ]
         lines += [f'[[attack]]\nkind = "pgd"\nname = "pgd-{at}"\nsteps = {self.steps}' for at in range(self.attacks)]
         return "\n".join(lines) + "\n"
