@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::convolution::{Finish, Pass};
+use super::convolution::{Finish, Pass, accumulate};
 use super::lanes::{BLOCK, Lanes, Task};
 use super::share::Share;
 
@@ -83,18 +83,23 @@ impl Form {
     pub(super) fn packed(self, [outputs, inputs]: [usize; 2], weight: impl Fn(usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
         let along: &[[f64; 3]] = if self == Self::Two { &TWO } else { &FOUR };
         let width = along.len();
-        let transformed = |output: usize, input: usize| {
+        // Weights may change at every step of a training: no allocation a pair of channels.
+        let transformed = |(output, input): (usize, usize)| -> [f32; WIDTH * WIDTH] {
             let taps: [f64; 9] = std::array::from_fn(|tap| weight(output, input, tap).into());
-            let across = |down: &[f64; 3]| std::array::from_fn(|x| down[0] * taps[x] + down[1] * taps[3 + x] + down[2] * taps[6 + x]);
-            let rows: Vec<[f64; 3]> = along.iter().map(across).collect();
-            let point = |at: usize| (0..3).map(|x| along[at % width][x] * rows[at / width][x]).sum::<f64>() as f32;
-            (0..width * width).map(point).collect::<Vec<f32>>()
+            let mut points = [0.0; WIDTH * WIDTH];
+            for (y, down) in along.iter().enumerate() {
+                let row: [f64; 3] = std::array::from_fn(|x| down[0] * taps[x] + down[1] * taps[3 + x] + down[2] * taps[6 + x]);
+                for (x, across) in along.iter().enumerate() {
+                    points[y * width + x] = (across[0] * row[0] + across[1] * row[1] + across[2] * row[2]) as f32;
+                }
+            }
+            points
         };
         let of =
             |(first, size): (usize, usize)| (0..inputs).flat_map(move |input| (first..first + size).map(move |output| (output, input)));
         let order: Vec<(usize, usize)> = blocks(outputs).flat_map(of).collect();
         let mut weights = vec![0.0; width * width * inputs * outputs];
-        let all: Vec<Vec<f32>> = order.into_par_iter().map(|(output, input)| transformed(output, input)).collect();
+        let all: Vec<[f32; WIDTH * WIDTH]> = order.into_par_iter().map(transformed).collect();
         weights.par_chunks_mut(inputs * outputs).enumerate().for_each(|(point, plane)| {
             plane.iter_mut().zip(&all).for_each(|(weight, points)| *weight = points[point]);
         });
@@ -356,16 +361,7 @@ unsafe fn dot<V: Lanes, const OUT: usize, const WIDE: usize>(
     unsafe {
         let mut sums = [[V::splat(0.0); WIDE]; OUT];
         for _ in 0..inputs {
-            let mut seen = [V::splat(0.0); WIDE];
-            for wide in 0..WIDE {
-                seen[wide] = V::load(from.add(BLOCK * wide));
-            }
-            for out in 0..OUT {
-                let weight = V::splat(*weights.add(out));
-                for wide in 0..WIDE {
-                    sums[out][wide] = weight.multiply_add(seen[wide], sums[out][wide]);
-                }
-            }
+            accumulate(&mut sums, weights, from, BLOCK);
             weights = weights.add(OUT);
             from = from.add(apart);
         }

@@ -1,5 +1,5 @@
 //! The slots of a run's workers, played through: who sits where, when the batch steps and what that takes. It follows the engine's own
-//! rules (`engine::seats`), so that a queue that runs out and rows of unequal length cost what they do there.
+//! rules (`engine::seats`) but for the moment when slots go: rows are taken to lie side by side at all times.
 
 use std::collections::VecDeque;
 
