@@ -3,22 +3,27 @@
 #[path = "../tests/promises/shares/simulated.rs"]
 mod simulated;
 
-use simulated::{Machine, equal, mixed, rows, run};
+use simulated::{Machine, by_arithmetic, equal, mixed, rows, run};
 
 const EXAMPLES: usize = 10_000;
 /// What stands under AutoAttack of `mnist-cnn-pgd`, `cifar10-resnet2b-pgd`, `fashion-cnn-certified` and `mnist-lenet5-standard`.
 const STAND: [f64; 4] = [0.855, 0.4133, 0.0078, 0.0];
 
 fn main() {
+    table("launches", |machines| machines);
+    table("arithmetic", by_arithmetic);
+}
+
+fn table(bound: &str, as_bound: fn(Vec<Machine>) -> Vec<Machine>) {
     for slots in [64, 256] {
-        println!("\n| {slots} slots a device | {} |", STAND.map(|stand| format!("{stand} stand")).join(" | "));
+        println!("\n| {slots} slots a device, bound by {bound} | {} |", STAND.map(|stand| format!("{stand} stand")).join(" | "));
         println!("| --- |{}", " --- |".repeat(STAND.len()));
         for count in [1, 2, 4, 8, 16, 32, 64] {
-            line(&format!("{count} equal"), &equal(count, slots));
+            line(&format!("{count} equal"), &as_bound(equal(count, slots)));
         }
         for times in [&[1.0, 1.0, 10.0][..], &[1.0, 2.0, 4.0], &[1.0, 100.0]] {
             let name: Vec<String> = times.iter().map(f64::to_string).collect();
-            line(&name.join(" : "), &mixed(times, slots));
+            line(&name.join(" : "), &as_bound(mixed(times, slots)));
         }
     }
 }

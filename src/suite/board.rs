@@ -102,9 +102,9 @@ impl Board {
         self.state().out[worker].remove(&number).is_some()
     }
 
-    /// A row of a worker, taken at a second, ended after so many propagations.
-    pub(super) fn ended(&self, worker: usize, work: f64, taken: f64) {
-        self.state().shares.ended(worker, work, self.now() - taken);
+    /// A row of a worker, taken at a second, ended after so many propagations; meanwhile the worker did `all`.
+    pub(super) fn ended(&self, worker: usize, work: f64, taken: f64, all: f64) {
+        self.state().shares.ended(worker, work, self.now() - taken, all);
         self.changed.notify_all();
     }
 

@@ -209,13 +209,23 @@ struct Chunk {
     kept: Vec<KeptPoint>,
 }
 
+/// An example that was taken.
+struct UnderWay {
+    /// The number of its chunk.
+    chunk: usize,
+    /// When.
+    taken: f64,
+    /// Propagations that the worker had done by then.
+    done: u64,
+}
+
 /// Hands one worker its examples and commits its chunks.
 struct Chunks<'a> {
     shift: &'a Shift<'a>,
     worker: &'a Worker,
     chunks: BTreeMap<usize, Chunk>,
-    /// By position of an example: its chunk, and when it was taken.
-    under_way: BTreeMap<usize, (usize, f64)>,
+    /// By position of an example.
+    under_way: BTreeMap<usize, UnderWay>,
     next: VecDeque<(usize, usize)>,
     effort: Effort,
     booked: Effort,
@@ -259,8 +269,13 @@ impl<'a> Chunks<'a> {
     }
 
     fn chunk(&mut self, chain: &Chain) -> &mut Chunk {
-        let (number, _) = self.under_way[&chain.position];
+        let number = self.under_way[&chain.position].chunk;
         self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way")
+    }
+
+    /// Propagations that the worker has done.
+    fn done(&self) -> u64 {
+        self.effort.forwards + self.effort.backwards
     }
 }
 
@@ -271,7 +286,8 @@ impl Feed for Chunks<'_> {
             self.queue(chunk);
         }
         let (position, number) = self.next.pop_front()?;
-        self.under_way.insert(position, (number, self.shift.board.now()));
+        let under_way = UnderWay { chunk: number, taken: self.shift.board.now(), done: self.done() };
+        self.under_way.insert(position, under_way);
         Some((self.shift.series.chain)(position))
     }
 
@@ -325,7 +341,8 @@ impl Feed for Chunks<'_> {
         chunk.outcomes.push(outcomes);
         chunk.left -= 1;
         let done = chunk.left == 0;
-        let (number, taken) = self.under_way.remove(&chain.position).expect("it was there a line ago");
+        let UnderWay { chunk: number, taken, done: before } = self.under_way.remove(&chain.position).expect("it was there a line ago");
+        let all = self.done() - before;
         let (board, at) = (self.shift.board, self.shift.at);
         if done {
             let Chunk { mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
@@ -337,7 +354,7 @@ impl Feed for Chunks<'_> {
                 self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept, &spent)?;
             }
         }
-        board.ended(at, f64::from(work), taken);
+        board.ended(at, f64::from(work), taken, all as f64);
         Ok(())
     }
 }

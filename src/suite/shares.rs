@@ -8,7 +8,9 @@
 //! - A device takes nothing that it would end after the others could have ended everything.
 //! - Where nothing is left and a device holds rows that an idle one would end in half the time, they are taken back and run again.
 //!
-//! Speeds are measured as rows end: seconds from being taken to being ended by propagations, of the row that waited least.
+//! Both speeds of a device are measured as rows end. How fast one row goes: seconds from being taken to being ended by propagations, of the
+//! row that went fastest. How much it does: propagations of all rows by those seconds, of when it did most. They are not one number by the
+//! slots, because rows that are few may go in fewer slots, and then faster.
 
 /// Examples that are handed out, and committed, together, at most.
 pub const CHUNK: usize = 32;
@@ -18,6 +20,9 @@ const PART: f64 = 0.5;
 
 /// How much sooner an idle device must be done with a slow one's rows for them to be run again.
 const SOONER: f64 = 0.5;
+
+/// How much less than another, by its speed, a device does that counts as slower.
+const SLOWER: f64 = 0.7;
 
 /// What a device is told that asks for examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +44,10 @@ struct Device {
     held: usize,
     gone: bool,
     relieved: bool,
-    /// Seconds that a propagation takes a row, of the row that waited least; infinite before one ended.
+    /// Seconds that a propagation takes a row, of the row that went fastest; infinite before one ended.
     pace: f64,
+    /// Propagations a second of all rows together, at the most; 0 before a row ended.
+    speed: f64,
     /// When it last took something.
     taken: f64,
 }
@@ -58,8 +65,15 @@ pub struct Shares {
 impl Shares {
     /// So many examples for devices with so many slots each.
     pub fn new(examples: usize, slots: &[usize]) -> Self {
-        let device =
-            |&slots: &usize| Device { slots: slots.max(1), held: 0, gone: false, relieved: false, pace: f64::INFINITY, taken: 0.0 };
+        let device = |&slots: &usize| Device {
+            slots: slots.max(1),
+            held: 0,
+            gone: false,
+            relieved: false,
+            pace: f64::INFINITY,
+            speed: 0.0,
+            taken: 0.0,
+        };
         Self { left: examples, devices: slots.iter().map(device).collect(), ended: 0, work: 0.0, longest: 0.0 }
     }
 
@@ -73,32 +87,35 @@ impl Shares {
             let idle = self.devices[device].held == 0;
             return self.overdue(device, now).filter(|_| idle).map_or(Grant::Wait, Grant::Relieve);
         }
-        if self.declines(device) || self.devices[device].relieved && self.present().any(|at| !self.devices[at].relieved) {
+        let in_time = self.in_time(device);
+        if in_time == 0 || self.devices[device].relieved && self.present().any(|at| !self.devices[at].relieved) {
             return Grant::Wait;
         }
         let speeds: f64 =
-            self.present().filter(|&at| at == device || !self.devices[at].relieved && !self.declines(at)).map(|at| self.speed(at)).sum();
+            self.present().filter(|&at| at == device || !self.devices[at].relieved && self.in_time(at) > 0).map(|at| self.speed(at)).sum();
         let part = self.speed(device) / speeds;
         let share = ((self.left + held) as f64 * part).ceil() as usize;
         let Some(room @ 1..) = share.checked_sub(self.devices[device].held) else { return Grant::Wait };
         // Where there is no other to end with, chunks need not shrink.
         let guided = if self.present().count() > 1 { (self.left as f64 * part * PART).ceil() as usize } else { CHUNK };
-        let count = room.min(guided).min(CHUNK).clamp(1, self.left);
+        let count = room.min(guided).min(in_time).min(CHUNK).clamp(1, self.left);
         self.left -= count;
         self.devices[device].held += count;
         self.devices[device].taken = now;
         Grant::Take(count)
     }
 
-    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken.
-    pub fn ended(&mut self, device: usize, work: f64, seconds: f64) {
+    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken, in which the device did `all` of all rows.
+    pub fn ended(&mut self, device: usize, work: f64, seconds: f64, all: f64) {
         let work = work.max(1.0);
         self.ended += 1;
         self.work += work;
         self.longest = self.longest.max(work);
         let device = &mut self.devices[device];
         device.held = device.held.saturating_sub(1);
+        let seconds = seconds.max(f64::MIN_POSITIVE);
         device.pace = device.pace.min(seconds / work).max(f64::MIN_POSITIVE);
+        device.speed = device.speed.max(all.max(work) / seconds);
     }
 
     /// `device` takes no more, and of what it took so many examples come back.
@@ -130,18 +147,24 @@ impl Shares {
         (0..self.devices.len()).filter(|&at| !self.devices[at].gone)
     }
 
-    /// Seconds that a propagation of one row takes on a device; unknown before a row ended there.
-    fn pace(&self, device: usize) -> Option<f64> {
-        Some(self.devices[device].pace).filter(|pace| pace.is_finite())
+    /// Propagations a second of all rows, at the most; unknown before a row ended there.
+    fn known(&self, device: usize) -> Option<f64> {
+        Some(self.devices[device].speed).filter(|&speed| speed > 0.0)
     }
 
-    /// Propagations a second with all slots full; of a device that has ended nothing, as if it were like the others.
+    /// The same; of a device that has ended nothing, as if its slots were like the others'.
     fn speed(&self, device: usize) -> f64 {
-        let known = || {
-            let paces: Vec<f64> = self.present().filter_map(|at| self.pace(at)).collect();
-            if paces.is_empty() { 1.0 } else { paces.iter().sum::<f64>() / paces.len() as f64 }
+        let like_others = || {
+            let slots: Vec<f64> = self.present().filter_map(|at| Some(self.known(at)? / self.devices[at].slots as f64)).collect();
+            self.devices[device].slots as f64 * if slots.is_empty() { 1.0 } else { slots.iter().sum::<f64>() / slots.len() as f64 }
         };
-        self.devices[device].slots as f64 / self.pace(device).unwrap_or_else(known)
+        self.known(device).unwrap_or_else(like_others)
+    }
+
+    /// Seconds that the longest row seen so far takes on a device beside others, so many rows with it; unknown before a row ended there.
+    fn latency(&self, device: usize, rows: usize) -> Option<f64> {
+        let Device { slots, pace, .. } = self.devices[device];
+        Some(self.longest * pace.max(rows.clamp(1, slots) as f64 / self.known(device)?))
     }
 
     /// Propagations of a row, as far as rows ended.
@@ -149,29 +172,44 @@ impl Shares {
         self.work / self.ended.max(1) as f64
     }
 
-    /// Whether a row of `device` would end after the others had ended all that is left.
-    fn declines(&self, device: usize) -> bool {
-        let Some(own) = self.pace(device) else { return false };
-        let others = || self.present().filter(|&at| at != device);
-        let Some(fastest) = others().filter_map(|at| self.pace(at)).min_by(f64::total_cmp) else { return false };
+    /// How many more rows `device` can take and still end them before the others could have ended everything.
+    fn in_time(&self, device: usize) -> usize {
+        let beside = |at: usize| self.latency(at, self.devices[at].held + 1);
+        let others = || self.present().filter(|&at| at != device && !self.devices[at].relieved);
+        let fastest = others().filter_map(beside).min_by(f64::total_cmp);
+        let Device { slots, held, pace, .. } = self.devices[device];
+        let (Some(own), Some(fastest)) = (self.known(device), fastest) else { return usize::MAX };
         let speed: f64 = others().map(|at| self.speed(at)).sum();
-        let held: usize = others().map(|at| self.devices[at].held).sum();
-        let drained = (self.left + held) as f64 * self.mean() / speed;
-        own * self.longest > drained + fastest * self.longest
+        let theirs: usize = others().map(|at| self.devices[at].held).sum();
+        let until = (self.left + theirs) as f64 * self.mean() / speed + fastest;
+        // The one that would end a row first must never be short of it by a rounding.
+        let rows = (until * own / self.longest * (1.0 + 1e-9)) as usize;
+        match () {
+            () if self.longest * pace > until => 0,
+            // More than there are slots wait, and are as fast once they have one.
+            () if rows >= slots => usize::MAX,
+            () => rows.saturating_sub(held),
+        }
     }
 
     /// A device whose rows this one, idle, would end much sooner than it will itself.
     fn overdue(&self, device: usize, now: f64) -> Option<usize> {
-        let own = self.pace(device)? * self.longest;
-        let left = |at: usize| {
-            let age = now - self.devices[at].taken;
-            let whole = |pace: f64| (pace * self.longest).max(self.devices[at].held as f64 * self.mean() / self.speed(at));
-            // What has ended nothing yet is given as long again as it has had.
-            self.pace(at).map_or(age, |pace| whole(pace) - age)
+        let redone = |at: usize| {
+            let held = self.devices[at].held;
+            Some(self.latency(device, held)? * held.div_ceil(self.devices[device].slots) as f64)
         };
-        let redone = |at: usize| own * self.devices[at].held.div_ceil(self.devices[device].slots) as f64;
+        let left = |at: usize| {
+            let Device { held, taken, .. } = self.devices[at];
+            let age = now - taken;
+            // What has ended nothing yet is given as long again as it has had.
+            let Some(one) = self.latency(at, held) else { return age };
+            let whole = one.max(held as f64 * self.mean() / self.speed(at));
+            // What is late, as long again as it is late; but rows go from slow devices to fast ones alone, and so not to and fro.
+            let slow = self.speed(at) < SLOWER * self.speed(device) && redone(at).is_some_and(|redone| redone < SOONER * whole);
+            if slow { (whole - age).abs() } else { whole - age }
+        };
         let holds = |&at: &usize| at != device && self.devices[at].held > 0;
         let slowest = self.present().filter(holds).max_by(|&a, &b| left(a).total_cmp(&left(b)))?;
-        (redone(slowest) < SOONER * left(slowest)).then_some(slowest)
+        (redone(slowest)? < SOONER * left(slowest)).then_some(slowest)
     }
 }

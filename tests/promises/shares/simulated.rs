@@ -1,8 +1,8 @@
 //! Devices on a simulated clock: what the engine does with its slots, driven by the decisions that real workers are driven by.
 //!
-//! A device holds a batch of slots; a step takes the time of the whole batch however many slots hold a row, as on a device that is bound
-//! by its launches (elsewhere the engine's last rows take less, in fewer slots), and rows that end leave theirs to the next. An attack is
-//! AutoAttack's: a row that one part leaves standing waits for the next, and a device turns to another part once its slots are empty, taking
+//! A device holds a batch of slots, and rows that end leave theirs to the next; once no new rows come, those that are left go on in half of
+//! the slots, a quarter and so on. A part of a step's time is the same in any number of slots, the rest follows them: all of it where
+//! launches bound a device, none where arithmetic does. An attack is AutoAttack's: a row that one part leaves standing waits for the next, and a device turns to another part once its slots are empty, taking
 //! new examples in the first part only and only while few wait for a later one.
 
 use std::collections::VecDeque;
@@ -15,6 +15,8 @@ const PARTS: [u32; 4] = [100, 900, 900, 1667];
 const AT_ONCE: [u32; 2] = [49, 99];
 /// As the engine has it: chains that wait for a later part, in batches, before the first part takes no more.
 const PARKED_BATCHES: usize = 8;
+/// Slots that are computed together at the least.
+const LEAST: usize = 8;
 /// How often an idle device asks again, in steps of the fastest device.
 const ASK_AGAIN: f64 = 20.0;
 
@@ -22,8 +24,26 @@ const ASK_AGAIN: f64 = 20.0;
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
     pub slots: usize,
-    /// Seconds of a step.
+    /// Seconds of a step of all slots.
     pub step: f64,
+    /// The part of it that fewer slots take too, 0 to 1.
+    pub fixed: f64,
+}
+
+impl Machine {
+    /// Seconds of a step of some of the slots.
+    fn seconds(&self, width: usize) -> f64 {
+        self.step * (self.fixed + (1.0 - self.fixed) * width as f64 / self.slots as f64)
+    }
+
+    /// Slots for so many rows: all, or a half, a quarter and so on.
+    fn width(&self, rows: usize) -> usize {
+        let mut width = self.slots;
+        while width > LEAST && width / 2 >= rows {
+            width /= 2;
+        }
+        width
+    }
 }
 
 /// What a simulation came to.
@@ -56,20 +76,33 @@ struct Running {
     row: usize,
     part: usize,
     left: u32,
-    taken: f64,
+    taken: Taken,
+}
+
+/// When a row was taken, and what its device had done by then.
+#[derive(Clone, Copy)]
+struct Taken {
+    at: f64,
+    all: f64,
 }
 
 struct Batch {
     machine: Machine,
     now: f64,
     busy: f64,
+    /// Propagations of all slots.
+    all: f64,
     over: bool,
+    /// Whether it was told that nothing is left to take.
+    exhausted: bool,
     part: usize,
     /// Steps to its next event.
     steps: u32,
+    /// Slots that they take.
+    width: usize,
     running: Vec<Running>,
     next: VecDeque<usize>,
-    parked: Vec<VecDeque<(usize, f64)>>,
+    parked: Vec<VecDeque<(usize, Taken)>>,
     mine: Vec<usize>,
 }
 
@@ -83,9 +116,12 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
         machine,
         now: 0.0,
         busy: 0.0,
+        all: 0.0,
         over: false,
+        exhausted: false,
         part: 0,
         steps: 0,
+        width: machine.slots,
         running: Vec::new(),
         next: VecDeque::new(),
         parked: PARTS.iter().map(|_| VecDeque::new()).collect(),
@@ -109,7 +145,7 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
             }
             assert!(!std::mem::replace(&mut done[row], true), "row {row} ended twice");
             batch.mine.retain(|&mine| mine != row);
-            shares.ended(at, rows[row].iter().sum::<u32>().into(), now - taken);
+            shares.ended(at, rows[row].iter().sum::<u32>().into(), now - taken.at, batch.all - taken.all);
             last = last.max(now);
         }
         if batches[at].running.is_empty() {
@@ -132,6 +168,7 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
                 match shares.ask(at, now) {
                     Grant::Take(count) => {
                         let taken: Vec<usize> = (0..count).map(|_| queue.pop().expect("no more is granted than there is")).collect();
+                        batches[at].exhausted = false;
                         batches[at].mine.extend(&taken);
                         batches[at].next.extend(taken);
                     }
@@ -140,7 +177,7 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
                         shares.relieve(slow, back.len());
                         queue.extend(back);
                         // It notices after its step.
-                        let over = (batches[slow].now - now - batches[slow].machine.step).max(0.0);
+                        let over = (batches[slow].now - now - batches[slow].machine.seconds(batches[slow].width)).max(0.0);
                         batches[slow].now -= over;
                         batches[slow].busy -= over;
                         batches[slow].steps = 0;
@@ -153,33 +190,47 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
                         batches[at].over = true;
                         break;
                     }
-                    Grant::Wait | Grant::End => break,
+                    Grant::Wait | Grant::End => {
+                        batches[at].exhausted = true;
+                        break;
+                    }
                 }
             }
             let row = batches[at].next.pop_front().expect("a grant is one row at least");
-            batches[at].running.push(Running { row, part: 0, left: rows[row][0], taken: now });
+            let taken = Taken { at: now, all: batches[at].all };
+            batches[at].running.push(Running { row, part: 0, left: rows[row][0], taken });
         }
         let batch = &mut batches[at];
         batch.steps = batch.running.iter().map(|row| row.left).min().unwrap_or(0);
-        let seconds = f64::from(batch.steps) * batch.machine.step;
+        let parked: usize = batch.parked.iter().map(VecDeque::len).sum();
+        let new = batch.part == 0 && parked < PARKED_BATCHES * batch.machine.slots && !batch.exhausted;
+        batch.width = batch.machine.width(if new { batch.machine.slots } else { batch.running.len() });
+        let seconds = f64::from(batch.steps) * batch.machine.seconds(batch.width);
         batch.busy += seconds;
+        batch.all += f64::from(batch.steps) * batch.width as f64;
         batch.now += if batch.steps > 0 { seconds } else { ASK_AGAIN * fastest };
     }
     assert!(done.iter().all(|&done| done), "a row was not run");
     let work: f64 = rows.iter().flatten().map(|&steps| f64::from(steps)).sum();
     let longest = rows.iter().map(|row| row.iter().sum::<u32>()).max().map_or(0.0, f64::from);
     let speed: f64 = machines.iter().map(|machine| machine.slots as f64 / machine.step).sum();
-    let bound = (work / speed).max(longest * fastest);
+    let quickest = machines.iter().map(|machine| machine.seconds(machine.width(1))).fold(f64::INFINITY, f64::min);
+    let bound = (work / speed).max(longest * quickest);
     let busy: f64 = batches.iter().map(|batch| batch.busy).sum();
     Outcome { seconds: last, busy: busy / (last * machines.len() as f64), of_bound: bound / last }
 }
 
-/// Devices of one kind.
+/// Devices of one kind, bound by their launches.
 pub fn equal(count: usize, slots: usize) -> Vec<Machine> {
-    vec![Machine { slots, step: 1.0 }; count]
+    vec![Machine { slots, step: 1.0, fixed: 1.0 }; count]
 }
 
-/// Devices that take so many times as long over a step.
+/// Devices that take so many times as long over a step, bound by their launches.
 pub fn mixed(times: &[f64], slots: usize) -> Vec<Machine> {
-    times.iter().map(|&step| Machine { slots, step }).collect()
+    times.iter().map(|&step| Machine { slots, step, fixed: 1.0 }).collect()
+}
+
+/// The same, bound by arithmetic.
+pub fn by_arithmetic(machines: Vec<Machine>) -> Vec<Machine> {
+    machines.into_iter().map(|machine| Machine { fixed: 0.0, ..machine }).collect()
 }
