@@ -101,6 +101,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let Design { graph, weights, .. } = network(arguments)?;
     request.check_reach(graph.input.iter().product())?;
     let image = picture::read(&arguments.image, graph.input)?;
+    if let Some(note) = recoloured(picture::shape(&arguments.image)?[0], graph.input[0]) {
+        super::tell(&format!("{}: {note}", arguments.image.display()));
+    }
     let handle = device::open(request.device)?;
     let classifier = Classifier::from_graph(graph, &weights, &handle.device)?.frozen(&handle.device)?;
     let oracle = Oracle::new(classifier, handle.device.clone());
@@ -121,6 +124,15 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         super::say(&describe(&found, norm))?;
     }
     Ok(u8::from(!found.verified))
+}
+
+/// What becomes of an image's channels before a model that takes another number of them.
+fn recoloured(has: usize, takes: usize) -> Option<&'static str> {
+    match (has, takes) {
+        (3, 1) => Some("the model takes one channel: the image is made grey, and the adversarial one is grey too"),
+        (1, 3) => Some("the model takes three channels: all are the image's grey, and the adversarial one is in colour"),
+        _ => None,
+    }
 }
 
 /// The model's network: of an ONNX file, or for images such as the one given.

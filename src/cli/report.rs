@@ -9,6 +9,8 @@ use crate::Result;
 use crate::evaluate::results::Results;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
+use crate::suite::moved;
+use crate::suite::resolved::Layout;
 
 /// Options of `report`.
 #[derive(Clone, Debug, Args)]
@@ -45,17 +47,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 pub fn write(store: &Store) -> Result<Results> {
     let folder = store.folder();
     let gathered = gather::gather(store)?;
-    write_atomic(&folder.join("suite.toml"), gathered.layout.suite.as_bytes())?;
+    let Layout { suite, base, .. } = &gathered.layout;
+    let here = base.as_ref().map_or_else(|| suite.clone(), |base| moved(suite, base, folder));
+    write_atomic(&folder.join("suite.toml"), here.as_bytes())?;
     exports::write_json(&folder.join("results.json"), &gathered.results)?;
     exports::write_csv(&folder.join("results.csv"), &gathered.results)?;
     exports::write_certified(folder, &gathered.results)?;
     exports::write_parquet(&folder.join("examples.parquet"), gathered.rows(store))?;
-    let inputs = Inputs {
-        results: &gathered.results,
-        specimens: &gathered.specimens,
-        training: &gathered.training,
-        suite_toml: &gathered.layout.suite,
-    };
+    let inputs = Inputs { results: &gathered.results, specimens: &gathered.specimens, training: &gathered.training, suite_toml: suite };
     report::write(&inputs, folder)?;
     Ok(gathered.results)
 }

@@ -15,6 +15,7 @@ mod schema;
 mod series;
 mod specimens;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -43,6 +44,8 @@ pub struct Identity {
     pub seed: u64,
     /// The engine's version.
     pub version: String,
+    /// What the hash is of, part by part: what a message calls the part, and its text. None in stores that did not keep them.
+    pub parts: BTreeMap<String, String>,
 }
 
 /// What to do with what the folder holds.
@@ -162,7 +165,9 @@ fn refuse_another(folder: &Path, found: &Identity, wanted: &Identity) -> Result<
             found.title, found.version, wanted.version
         )
     } else if found.title == wanted.title && found.seed == wanted.seed {
-        format!("{folder} holds a run that is also called \"{}\", but its suite or its data differ from this one's", found.title)
+        let apart = apart(&found.parts, &wanted.parts);
+        let apart = apart.unwrap_or_else(|| "its suite or its data differ from this one's".to_string());
+        format!("{folder} holds a run that is also called \"{}\", but {apart}", found.title)
     } else {
         format!(
             "{folder} holds another run, \"{}\" with seed {}; this is \"{}\" with seed {}",
@@ -171,4 +176,16 @@ fn refuse_another(folder: &Path, found: &Identity, wanted: &Identity) -> Result<
     };
     let help = format!("name another folder with --out, or replace that run with --fresh; {folder}/suite.toml is what it ran");
     Err(Error::input(message).help(help))
+}
+
+/// What of a run is other than wanted, in words; `None` where the store does not say what its run is made of.
+fn apart(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> Option<String> {
+    let told = |(name, part): (&String, &String)| match found.get(name) {
+        None => Some(format!("{name} is new")),
+        Some(before) if before != part => Some(format!("{name} is another")),
+        Some(_) => None,
+    };
+    let gone = found.keys().filter(|name| !wanted.contains_key(*name)).map(|name| format!("{name} is gone"));
+    let all: Vec<String> = wanted.iter().filter_map(told).chain(gone).collect();
+    (!found.is_empty() && !all.is_empty()).then(|| all.join(", "))
 }

@@ -1,5 +1,6 @@
 //! The tables of the store, and whether a file is a store that this version can use.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -12,6 +13,9 @@ pub const VERSION: i64 = 2;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "gaun" in ASCII.
 const APPLICATION: i64 = 0x6761_756e;
+
+/// The fact that says what a run is made of, part by part.
+const PARTS: &str = "parts";
 
 /// Blobs are little endian; [`super::codec`] states the layout of `outcomes`. Counters are u64 with the bits of an i64. A device's `kind`
 /// says which outcomes may stand in for each other. `run` and `spent` have one row at most; a series is `audited` once its audit is
@@ -93,8 +97,10 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
 pub fn create(connection: &mut Connection, identity: &Identity) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
-    let Identity { suite_hash, title, seed, version } = identity;
+    let Identity { suite_hash, title, seed, version, parts } = identity;
     transaction.execute("INSERT INTO run VALUES (?, ?, ?, ?)", (suite_hash, title, seed.cast_signed(), version))?;
+    let parts = serde_json::to_string(parts).expect("texts are plain JSON");
+    transaction.execute("INSERT INTO fact VALUES (?, ?)", (PARTS, parts))?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
@@ -123,8 +129,12 @@ pub fn check(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
     if first != "ok" {
         return Err(fault::damaged(path, &first));
     }
+    let parts = connection.query_row("SELECT value FROM fact WHERE key = ?", [PARTS], |row| row.get::<_, String>(0));
+    let parts = parts.optional().map_err(fault)?.map_or(Ok(BTreeMap::new()), |parts| serde_json::from_str(&parts));
+    let parts = parts.map_err(|error| fault::damaged(path, &format!("what its run is made of cannot be read: {error}")))?;
     let identity = connection.query_row("SELECT suite_hash, title, seed, version FROM run", [], |row| {
-        Ok(Identity { suite_hash: row.get(0)?, title: row.get(1)?, seed: row.get::<_, i64>(2)?.cast_unsigned(), version: row.get(3)? })
+        let seed = row.get::<_, i64>(2)?.cast_unsigned();
+        Ok(Identity { suite_hash: row.get(0)?, title: row.get(1)?, seed, version: row.get(3)?, parts })
     });
     identity.optional().map_err(fault)?.ok_or_else(|| fault::damaged(path, "it does not say which run it holds")).map(Some)
 }

@@ -16,6 +16,7 @@ pub mod forecast;
 mod made;
 mod model;
 mod models;
+mod moved;
 mod overrides;
 pub mod plan;
 mod reader;
@@ -32,6 +33,7 @@ mod stations;
 mod threats;
 
 pub use check::{parse_data, parse_model, parse_options};
+pub use moved::moved;
 pub use plan::{Plan, PlannedCell, Skipped, plan};
 pub(crate) use reader::suggested;
 pub use resolve::{parse, read};

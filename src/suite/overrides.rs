@@ -76,7 +76,7 @@ fn set(document: &mut DocumentMut, argument: &str) -> Result<(), Error> {
 }
 
 /// Sets a field and keeps the spaces and the comment around an old value.
-fn write(table: &mut dyn TableLike, key: &str, mut value: Value) {
+pub(super) fn write(table: &mut dyn TableLike, key: &str, mut value: Value) {
     if let Some(Item::Value(old)) = table.get_mut(key) {
         *value.decor_mut() = old.decor().clone();
         *old = value;
@@ -123,7 +123,8 @@ fn labels(item: &Item) -> Vec<String> {
     }
 }
 
-fn element(item: &mut Item, index: usize) -> Option<&mut dyn TableLike> {
+/// The table at a place of a list of them.
+pub(super) fn element(item: &mut Item, index: usize) -> Option<&mut dyn TableLike> {
     match item {
         Item::ArrayOfTables(tables) => tables.get_mut(index).map(|table| table as _),
         Item::Value(Value::Array(values)) => values.get_mut(index).and_then(Value::as_inline_table_mut).map(|table| table as _),

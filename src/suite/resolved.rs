@@ -1,6 +1,7 @@
 //! A suite with its data, checked, and what a run's folder says of both.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ use crate::{Error, Result};
 pub struct Layout {
     /// The suite as it ran.
     pub suite: String,
+    /// The folder that its relative paths start from, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PathBuf>,
     /// The data that was attacked.
     pub data: DataInfo,
     /// Stable ids of its examples.
@@ -218,13 +222,34 @@ impl Resolved {
             title: title.clone(),
             seed: *seed,
             version: env!("CARGO_PKG_VERSION").into(),
+            parts: self.parts(),
         }
+    }
+
+    /// The run's identity part by part, as messages call the parts.
+    fn parts(&self) -> BTreeMap<String, String> {
+        fn json(part: &impl Serialize) -> String {
+            serde_json::to_string(part).expect("a suite is plain JSON")
+        }
+        let Suite { precision, data, train_data, threats, defences, attacks, certificates, .. } = &self.suite;
+        let train = self.train.as_ref().map(|train| &train.hash);
+        let mut parts = BTreeMap::from([
+            ("`precision`".to_string(), precision.name().to_string()),
+            ("the data".to_string(), json(&(data, &self.data.hash))),
+            ("the training data".to_string(), json(&(train_data, train))),
+        ]);
+        parts.extend(threats.iter().map(|threat| (format!("the threat under {}", threat.norm.name()), json(threat))));
+        parts.extend(defences.iter().map(|defence| (format!("defence \"{}\"", defence.name), json(defence))));
+        parts.extend(attacks.iter().map(|attack| (format!("attack \"{}\"", attack.name), json(attack))));
+        parts.extend(certificates.iter().map(|entry| (format!("certificate \"{}\"", entry.name), json(entry))));
+        parts
     }
 
     /// What the store keeps for reports.
     pub fn layout(&self) -> Layout {
         Layout {
             suite: self.suite.text.clone(),
+            base: std::path::absolute(&self.suite.base).ok(),
             data: DataInfo {
                 name: self.data.name.clone(),
                 examples: self.data.len(),

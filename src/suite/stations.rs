@@ -64,6 +64,9 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let features = resolved.data.features() as u64;
         let [fixed, network] = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
+        if let Some(asked) = request.memory.filter(|&asked| asked < fixed.saturating_add(bytes_per_slot)) {
+            return Err(too_little(asked, fixed, bytes_per_slot));
+        }
         let budget = device::budget(&handle, request.memory).saturating_sub(fixed);
         // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
         let examples = 4 * features * resolved.data.len() as u64;
@@ -78,6 +81,14 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         stations.push(Station { handle, info, data, streamed, cadence, workers });
     }
     Ok(Stations::new(stations))
+}
+
+/// A `--memory` that not even one row fits into.
+fn too_little(asked: u64, fixed: u64, bytes_per_slot: u64) -> Error {
+    let [asked, network, row, least] = [asked, fixed, bytes_per_slot, fixed.saturating_add(bytes_per_slot)].map(device::format_size);
+    let network = if fixed > 0 { format!("the network takes {network} and ") } else { String::new() };
+    Error::input(format!("--memory {asked} is too little: {network}one row takes {row}"))
+        .help(format!("ask for {least} at the least, and for some hundreds of rows to be fast"))
 }
 
 /// The examples on a device, or, for so many slots, on their way there.

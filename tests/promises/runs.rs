@@ -19,6 +19,7 @@ promises! {
     another_number_of_slots_changes_one_verdict_at_most,
     mistakes_are_reported_before_anything_runs,
     a_changed_suite_is_refused_and_fresh_replaces_it,
+    the_suite_in_a_runs_folder_runs_again_from_there,
     the_shipped_suites_are_sound,
     lists_and_plans_are_printed,
     a_sweep_over_eight_epsilons_costs_less_than_two_of_them_and_draws_the_same_curve,
@@ -196,6 +197,8 @@ fn mistakes_are_reported_before_anything_runs() {
     assert!(said.contains("\"half\"") && said.contains("mixed"), "{said}");
     let said = ends(&bench.run_to("out", &["--precision", "mixed"]), 2);
     assert!(said.contains("--precision f32") && !bench.root.join("out").exists(), "{said}");
+    let said = ends(&bench.run_to("out", &["--memory", "4KiB"]), 2);
+    assert!(said.contains("--memory 4.00 KiB is too little") && !bench.root.join("out").exists(), "{said}");
     let said = ends(&bench.run(&["run", "nowhere.toml"]), 2);
     assert!(said.contains("nowhere.toml"), "{said}");
     let said = ends(&bench.run(&["report", "nowhere"]), 2);
@@ -206,7 +209,11 @@ fn a_changed_suite_is_refused_and_fresh_replaces_it() {
     let bench = Bench::new(SUITE);
     ends(&bench.run_to("out", &["--limit", "20"]), 0);
     let said = ends(&bench.run_to("out", &["--limit", "30"]), 2);
-    assert!(said.contains("--fresh"), "{said}");
+    assert!(said.contains("but the data is another\n") && said.contains("--fresh"), "{said}");
+    let said = ends(&bench.run_to("out", &["--limit", "20", "--set", "attack.pgd.steps=7", "--set", "attack.fgsm.name=\"one step\""]), 2);
+    for part in ["attack \"one step\" is new", "attack \"pgd\" is another", "\"fgsm\" is gone"] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
     assert_eq!(bench.results("out")["data"]["examples"], 20);
     ends(&bench.run_to("out", &["--limit", "30", "--fresh"]), 0);
     assert_eq!(bench.results("out")["data"]["examples"], 30);
@@ -214,6 +221,25 @@ fn a_changed_suite_is_refused_and_fresh_replaces_it() {
     assert_eq!(bench.results("all")["data"]["examples"], 70);
     let said = ends(&bench.run_to("nothing", &["--resume"]), 2);
     assert!(said.contains("nothing"), "{said}");
+}
+
+/// Weights and data lie beside the suite, and the run elsewhere.
+fn the_suite_in_a_runs_folder_runs_again_from_there() {
+    let bench = Bench::new(SUITE);
+    ends(&bench.run(&["train", "suite.toml", "--out", "nets", "--device", "cpu"]), 0);
+    let text = SUITE.replace("train = { method = \"standard\", epochs = 15 }", "");
+    let text = text.replace("layers = 1 }", "layers = 1, weights = \"../../nets/./plain.safetensors\" } # as trained");
+    fs::create_dir_all(bench.root.join("suites/mine")).unwrap();
+    fs::write(bench.root.join("suites/mine/suite.toml"), &text).unwrap();
+    let run = |suite: &str, out: &str| ends(&bench.run(&["run", suite, "--device", "cpu", "--out", out]), 0);
+    run("suites/mine/suite.toml", "runs/of/mine");
+    let kept = fs::read_to_string(bench.root.join("runs/of/mine/suite.toml")).unwrap();
+    assert!(kept.contains("weights = \"../../../nets/plain.safetensors\" } # as trained"), "{kept}");
+    run("runs/of/mine/suite.toml", "again");
+    let cells = |out: &str| bench.results(out)["cells"].clone();
+    assert_eq!(cells("again"), cells("runs/of/mine"));
+    let page = fs::read_to_string(bench.root.join("runs/of/mine/report.html")).unwrap();
+    assert!(page.contains("../../nets/./plain.safetensors") && !page.contains("../../../nets"), "the page shows what was written");
 }
 
 fn the_shipped_suites_are_sound() {

@@ -1,6 +1,6 @@
 //! Promise: what was committed stays, whatever happens to the process, the disk or the folder; and the message says what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ promises! {
 const CHUNK: u32 = 7;
 
 fn identity() -> Identity {
-    Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: u64::MAX, version: "0.1.0".into() }
+    Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: u64::MAX, version: "0.1.0".into(), parts: BTreeMap::new() }
 }
 
 fn device(slots: usize) -> DeviceInfo {

@@ -1,6 +1,6 @@
 //! What other programs are given is what the run holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn point(epsilon: f64, example: u32, value: f32) -> KeptPoint {
 }
 
 fn keeping(folder: &Path) -> Store {
-    let identity = Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: 7, version: "0.1.0".into() };
+    let identity = Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: 7, version: "0.1.0".into(), parts: BTreeMap::new() };
     Store::open(folder, &identity, Mode::Continue).unwrap().keep_examples().unwrap();
     make(folder, &run(&[PGD]))
 }

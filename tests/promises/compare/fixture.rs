@@ -1,5 +1,6 @@
 //! Small runs with known outcomes, made through the store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -64,7 +65,7 @@ fn name(entry: &str) -> &str {
 
 /// Makes the run in `folder`, finished in so far as its fates are known.
 pub fn make(folder: &Path, run: &Run) -> Store {
-    let identity = Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: 7, version: "0.1.0".into() };
+    let identity = Identity { suite_hash: "5eed".into(), title: "Digits".into(), seed: 7, version: "0.1.0".into(), parts: BTreeMap::new() };
     let store = Store::open(folder, &identity, Mode::Continue).unwrap();
     let ids: Vec<u32> = (FIRST..FIRST + run.examples).collect();
     let labels: Vec<u32> = ids.iter().map(|id| id % 3).collect();
@@ -72,6 +73,7 @@ pub fn make(folder: &Path, run: &Run) -> Store {
     let series: Vec<SeriesKey> = run.defences.iter().flat_map(|defence| names.iter().map(|attack| key(defence, attack))).collect();
     let layout = Layout {
         suite: run.attacks.iter().map(|entry| format!("[[attack]]\n{entry}\n")).collect(),
+        base: None,
         data: DataInfo { name: "digits, test".into(), examples: ids.len(), classes: 3, shape: [1, 2, 2], hash: run.hash.into() },
         ids: ids.clone(),
         labels: labels.clone(),
