@@ -1,6 +1,7 @@
 //! What gradient attacks share: step sizes, absolute or relative to epsilon, and gradients averaged over draws of a random defence.
 
 use crate::options::{Accepts, OptionSpec, Options};
+use crate::threat::Norm;
 
 /// How far a step goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +47,13 @@ pub(crate) fn one_step(options: &Options) -> Result<(), String> {
         (Some(_), Some(_)) => Err("`step` and `step_relative` are both given: keep one of them".into()),
         _ => Ok(()),
     }
+}
+
+/// What is wrong with a step that is longer than images are apart under linf, and the way out; most likely it counts levels of 8 bits.
+pub(crate) fn too_long(options: &Options, norm: Norm) -> Option<[String; 2]> {
+    let step = options.number(STEP.name).filter(|&step| norm == Norm::Linf && step > 1.0)?;
+    let way = if step <= 255.0 { format!("for {step} of 255 levels write \"{step}/255\"") } else { "write one such as \"2/255\"".into() };
+    Some([format!("`step` is {step} under linf, where the whole range of a pixel is 1"), way])
 }
 
 pub(crate) const EOT: OptionSpec = OptionSpec {

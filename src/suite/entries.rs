@@ -6,6 +6,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
+use crate::attack::step::{STEP, too_long};
 use crate::defence::TRAINERS;
 use crate::engine::base::Combine;
 use crate::options::{Entry, Options};
@@ -272,6 +273,12 @@ fn attack_options(reader: &mut Reader, mut fields: Fields, entry: &AttackEntry, 
     let before = reader.count();
     let options = options(reader, &mut fields, &entry.entry);
     let sound = reader.count() == before;
+    for threat in threats.iter().filter(|threat| entry.norms.contains(&threat.norm)) {
+        if let Some([message, way]) = too_long(&options, threat.norm) {
+            let at = fields.take(STEP.name).map_or(span.clone(), |field| field.span);
+            reader.mistake(at, format!("{place}: {message}"), way);
+        }
+    }
     fields.finish(reader);
     if let (true, Some(check)) = (sound, entry.check)
         && let Err(message) = check(&options)

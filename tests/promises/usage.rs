@@ -20,6 +20,7 @@ promises! {
     an_onnx_file_that_seems_to_take_other_pixels_is_asked_about,
     what_was_trained_on_is_not_attacked,
     a_training_radius_in_levels_of_8_bits_is_asked_about,
+    a_step_in_levels_of_8_bits_is_asked_about,
     an_attack_has_no_name_of_the_reports_own,
     an_attack_that_leaves_what_is_provably_breakable_is_too_weak,
     damaged_weights_that_were_kept_say_how_to_get_others,
@@ -304,6 +305,20 @@ fn a_training_radius_in_levels_of_8_bits_is_asked_about() {
     assert!(said.contains("`epsilon` = 8 under linf") && said.contains("8/255"), "{said}");
     ends(&trained("method = \"pgd\", epsilon = \"8/255\""), 0);
     ends(&trained("method = \"pgd\", norm = \"l2\", epsilon = 2"), 0);
+}
+
+fn a_step_in_levels_of_8_bits_is_asked_about() {
+    let stepping = |suite: &str, step: &str| {
+        let attack = format!("steps = 20\nstep = {step}");
+        Bench::new(&suite.replace("steps = 20", &attack)).run(&["plan", "suite.toml"])
+    };
+    let said = ends(&stepping(SUITE, "2"), 2);
+    assert!(
+        said.contains("attack `pgd`: `step` is 2 under linf") && said.contains("\"2/255\"") && said.contains("suite.toml:24"),
+        "{said}"
+    );
+    ends(&stepping(SUITE, "\"2/255\""), 0);
+    ends(&stepping(&SUITE.replace("\"linf\"", "\"l2\""), "2"), 0);
 }
 
 fn an_attack_has_no_name_of_the_reports_own() {

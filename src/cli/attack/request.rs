@@ -1,6 +1,7 @@
 //! What `gauntlet attack` is asked for, checked before the model is read.
 
 use super::Arguments;
+use crate::attack::step::too_long;
 use crate::attack::{ATTACKS, AttackRow, SURROGATE};
 use crate::cli::model;
 use crate::options::{Entry, Options};
@@ -32,6 +33,11 @@ impl Request {
             let names: Vec<&str> = row.norms.iter().map(|norm| norm.name()).collect();
             let message = format!("--norm {}: {} does not work under it", norm.name(), row.entry.name);
             errors.push(Error::input(message).help(format!("name one of {}", names.join(", "))));
+        }
+        if let (Some(norm), Some(options)) = (norm, &options)
+            && let Some([message, way]) = too_long(options, norm)
+        {
+            errors.push(Error::input(format!("--set: {message}")).help(way));
         }
         let device = device::parse(&arguments.device).and_then(|selection| selection.resolve());
         let device = kept(device, &mut errors).and_then(|choices| choices.first().copied());
