@@ -9,7 +9,6 @@ use crate::Result;
 use crate::evaluate::results::Results;
 use crate::report::{self, Inputs, exports, gather};
 use crate::store::{Store, write_atomic};
-use crate::suite::moved;
 use crate::suite::resolved::Layout;
 
 /// Options of `report`.
@@ -47,9 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 pub fn write(store: &Store) -> Result<Results> {
     let folder = store.folder();
     let gathered = gather::gather(store)?;
-    let Layout { suite, base, .. } = &gathered.layout;
-    let here = base.as_ref().map_or_else(|| suite.clone(), |base| moved(suite, base, folder));
-    write_atomic(&folder.join("suite.toml"), here.as_bytes())?;
+    let Layout { suite, here, .. } = &gathered.layout;
+    write_atomic(&folder.join("suite.toml"), here.as_ref().unwrap_or(suite).as_bytes())?;
     exports::write_json(&folder.join("results.json"), &gathered.results)?;
     exports::write_csv(&folder.join("results.csv"), &gathered.results)?;
     exports::write_certified(folder, &gathered.results)?;

@@ -10,6 +10,7 @@ mod wrapper;
 
 use crate::graph::Graph;
 use crate::options::{Entry, Options};
+use crate::threat::epsilon::in_levels;
 
 pub use prepare::{Prepared, Workshop, drawn, prepare, ready};
 pub(crate) use prepare::{cached_at, trainer};
@@ -38,12 +39,15 @@ impl TrainerRow {
     pub fn check(&self, options: &Options) -> Result<(), String> {
         training::recipe::check(options).and_then(|()| (self.rule)(options))?;
         // Under l2 and l1 more than 1 is far, and may be meant.
-        match options.number("epsilon") {
-            Some(epsilon) if epsilon > 1.0 && options.text("norm").is_none_or(|norm| norm == "linf") => Err(format!(
-                "`epsilon` = {epsilon} under linf, where images lie in [0, 1]: write \"{epsilon}/255\" if it counts levels of 8 bits"
-            )),
-            _ => Ok(()),
-        }
+        let is_linf = options.text("norm").is_none_or(|norm| norm == "linf");
+        let far = ["epsilon", "step"]
+            .into_iter()
+            .filter(|_| is_linf)
+            .find_map(|name| Some((name, options.number(name).filter(|&far| far > 1.0)?)));
+        far.map_or(Ok(()), |(name, far)| {
+            let way = in_levels(far).map_or(String::new(), |way| format!(": {way}"));
+            Err(format!("`{name}` = {far} under linf, where images lie in [0, 1]{way}"))
+        })
     }
 
     /// Whether the method works on a network.

@@ -242,6 +242,11 @@ impl Chain {
         }
     }
 
+    /// Forward and backward passes so far, at all epsilons.
+    pub fn passes(&self) -> u32 {
+        self.stops.iter().map(|stop| stop.forwards + stop.backwards).sum()
+    }
+
     /// The outcomes of a chain that is settled.
     ///
     /// # Panics

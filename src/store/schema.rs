@@ -1,6 +1,5 @@
 //! The tables of the store, and whether a file is a store that this version can use.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -130,8 +129,8 @@ pub fn check(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
         return Err(fault::damaged(path, &first));
     }
     let parts = connection.query_row("SELECT value FROM fact WHERE key = ?", [PARTS], |row| row.get::<_, String>(0));
-    let parts = parts.optional().map_err(fault)?.map_or(Ok(BTreeMap::new()), |parts| serde_json::from_str(&parts));
-    let parts = parts.map_err(|error| fault::damaged(path, &format!("what its run is made of cannot be read: {error}")))?;
+    // They make messages clearer; a store without them, or with those of another program, is sound.
+    let parts = parts.optional().map_err(fault)?.and_then(|parts| serde_json::from_str(&parts).ok()).unwrap_or_default();
     let identity = connection.query_row("SELECT suite_hash, title, seed, version FROM run", [], |row| {
         let seed = row.get::<_, i64>(2)?.cast_unsigned();
         Ok(Identity { suite_hash: row.get(0)?, title: row.get(1)?, seed, version: row.get(3)?, parts })

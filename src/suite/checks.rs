@@ -88,7 +88,7 @@ pub(super) fn extend(resolved: &mut Resolved, additions: &[Addition]) {
 
 /// Keeps the layout of a run, where it is another than was kept.
 pub(super) fn keep_layout(store: &Store, resolved: &Resolved) -> Result<()> {
-    let layout = serde_json::to_string(&resolved.layout()).expect("a layout is plain JSON");
+    let layout = serde_json::to_string(&resolved.layout(store.folder())).expect("a layout is plain JSON");
     if store.fact("layout")?.as_deref() != Some(&layout) {
         store.put_fact("layout", &layout)?;
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, TableLike, Value};
+use toml_edit::{DocumentMut, TableLike, Value};
 
 use super::overrides::{element, write};
 
@@ -16,56 +16,50 @@ const PATHS: [&[&str]; 6] = [
     &["defence", "*", "models", "*", "weights"],
 ];
 
-/// The text of a suite whose relative paths start from `base`, with paths that start from `folder` in their place. As it is where it has
-/// none, or where one of the folders is not there.
-pub fn moved(text: &str, base: &Path, folder: &Path) -> String {
-    let (Ok(base), Ok(folder)) = (base.canonicalize(), folder.canonicalize()) else { return text.to_string() };
-    let Ok(mut document) = text.parse::<DocumentMut>() else { return text.to_string() };
+/// The text of a suite whose relative paths start from `base`, with paths that start from `folder` in their place; `None` where that changes
+/// nothing. Absolute paths and those that lead nowhere stay as they are.
+pub fn moved(text: &str, base: &Path, folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    let mut document: DocumentMut = text.parse().ok()?;
+    let other = |path: &Path| if path.is_relative() { Some(way(&folder, &place(&base.join(path))?)) } else { None };
+    let mut changed = false;
     for keys in PATHS {
-        edit(document.as_table_mut(), keys, &|path| path.is_relative().then(|| way(&folder, &joined(&base, path))));
+        changed |= edit(document.as_table_mut(), keys, &other);
     }
-    document.to_string()
+    changed.then(|| document.to_string())
 }
 
-/// Puts another path in the place of every one that `keys` leads to.
-fn edit(table: &mut dyn TableLike, keys: &[&str], other: &dyn Fn(&Path) -> Option<PathBuf>) {
-    let Some((key, rest)) = keys.split_first() else { return };
-    let Some(item) = table.get_mut(key) else { return };
+/// Puts another path in the place of every one that `keys` leads to; whether there was one.
+fn edit(table: &mut dyn TableLike, keys: &[&str], other: &dyn Fn(&Path) -> Option<PathBuf>) -> bool {
+    let Some((key, rest)) = keys.split_first() else { return false };
+    let Some(item) = table.get_mut(key) else { return false };
     match rest {
         [] => {
-            let path = item.as_str().and_then(|path| other(Path::new(path)));
-            if let Some(path) = path.as_deref().and_then(Path::to_str).map(Value::from) {
-                write(table, key, path);
-            }
+            let before = item.as_str().map(str::to_string);
+            let path = before.as_deref().and_then(|path| other(Path::new(path)));
+            let Some(path) = path.as_deref().and_then(Path::to_str).filter(|path| Some(*path) != before.as_deref()) else { return false };
+            write(table, key, Value::from(path));
+            true
         }
-        ["*", rest @ ..] => (0..len(item)).for_each(|at| {
-            if let Some(table) = element(item, at) {
-                edit(table, rest, other);
+        ["*", rest @ ..] => {
+            let mut changed = false;
+            let mut at = 0;
+            while let Some(table) = element(item, at) {
+                changed |= edit(table, rest, other);
+                at += 1;
             }
-        }),
-        rest => {
-            if let Some(table) = item.as_table_like_mut() {
-                edit(table, rest, other);
-            }
+            changed
         }
+        rest => item.as_table_like_mut().is_some_and(|table| edit(table, rest, other)),
     }
 }
 
-fn len(item: &Item) -> usize {
-    item.as_array_of_tables().map(|tables| tables.len()).or(item.as_array().map(|values| values.len())).unwrap_or(0)
-}
-
-/// `path` from the absolute `base`, without `.` and `..`: the base has no links that a `..` could mean another folder behind.
-fn joined(base: &Path, path: &Path) -> PathBuf {
-    let mut whole = base.to_path_buf();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(whole.pop()),
-            part => whole.push(part),
-        }
+/// A path without links, but for what it leads to.
+fn place(path: &Path) -> Option<PathBuf> {
+    match path.file_name() {
+        Some(name) => Some(path.parent()?.canonicalize().ok()?.join(name)),
+        None => path.canonicalize().ok(),
     }
-    whole
 }
 
 /// The relative path from one absolute folder to another path; that path itself where they have no root in common.
@@ -75,5 +69,6 @@ fn way(from: &Path, to: &Path) -> PathBuf {
         return to.to_path_buf();
     }
     let up = from.components().skip(common).map(|_| Component::ParentDir);
-    up.chain(to.components().skip(common)).collect()
+    let way: PathBuf = up.chain(to.components().skip(common)).collect();
+    if way.as_os_str().is_empty() { PathBuf::from(".") } else { way }
 }

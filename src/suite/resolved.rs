@@ -1,7 +1,7 @@
 //! A suite with its data, checked, and what a run's folder says of both.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::catalogue;
 use super::certify::{Planned, Refused, planned};
 use super::spec::{AttackSpec, Catalogue, DataSpec, DefenceSpec, Suite};
-use super::{Plan, plan, read};
+use super::{Plan, moved, plan, read};
 use crate::data::{self, Dataset, Request, Split};
 use crate::defence::trainer;
 use crate::evaluate::record::SeriesKey;
@@ -25,9 +25,9 @@ use crate::{Error, Result};
 pub struct Layout {
     /// The suite as it ran.
     pub suite: String,
-    /// The folder that its relative paths start from, absolute.
+    /// The same with paths that start from the run's folder, where it has others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<PathBuf>,
+    pub here: Option<String>,
     /// The data that was attacked.
     pub data: DataInfo,
     /// Stable ids of its examples.
@@ -226,18 +226,19 @@ impl Resolved {
         }
     }
 
-    /// The run's identity part by part, as messages call the parts.
+    /// The run's identity part by part, as messages call the parts; what files hold is compared, and not where they lie.
     fn parts(&self) -> BTreeMap<String, String> {
         fn json(part: &impl Serialize) -> String {
-            serde_json::to_string(part).expect("a suite is plain JSON")
+            let mut part = serde_json::to_value(part).expect("a suite is plain JSON");
+            without_paths(&mut part);
+            part.to_string()
         }
         let Suite { precision, data, train_data, threats, defences, attacks, certificates, .. } = &self.suite;
-        let train = self.train.as_ref().map(|train| &train.hash);
         let mut parts = BTreeMap::from([
             ("`precision`".to_string(), precision.name().to_string()),
             ("the data".to_string(), json(&(data, &self.data.hash))),
-            ("the training data".to_string(), json(&(train_data, train))),
         ]);
+        parts.extend(self.train.as_ref().map(|train| ("the training data".to_string(), json(&(train_data, &train.hash)))));
         parts.extend(threats.iter().map(|threat| (format!("the threat under {}", threat.norm.name()), json(threat))));
         parts.extend(defences.iter().map(|defence| (format!("defence \"{}\"", defence.name), json(defence))));
         parts.extend(attacks.iter().map(|attack| (format!("attack \"{}\"", attack.name), json(attack))));
@@ -245,11 +246,11 @@ impl Resolved {
         parts
     }
 
-    /// What the store keeps for reports.
-    pub fn layout(&self) -> Layout {
+    /// What the store of a run in `folder` keeps for reports.
+    pub fn layout(&self, folder: &Path) -> Layout {
         Layout {
             suite: self.suite.text.clone(),
-            base: std::path::absolute(&self.suite.base).ok(),
+            here: moved(&self.suite.text, &self.suite.base, folder),
             data: DataInfo {
                 name: self.data.name.clone(),
                 examples: self.data.len(),
@@ -271,6 +272,20 @@ impl Resolved {
             certificates: self.certificates.clone(),
             refused: self.refused.clone(),
         }
+    }
+}
+
+/// Leaves out where files lie: data are told by their hash, and weights by that which a run keeps of each defence.
+fn without_paths(part: &mut serde_json::Value) {
+    match part {
+        serde_json::Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, value)| match value.is_string() && ["path", "weights", "onnx"].contains(&name.as_str()) {
+                true => *value = true.into(),
+                false => without_paths(value),
+            });
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(without_paths),
+        _ => {}
     }
 }
 

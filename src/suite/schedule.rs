@@ -215,8 +215,9 @@ struct UnderWay {
     chunk: usize,
     /// When.
     taken: f64,
-    /// Propagations that the worker had done by then.
-    done: u64,
+    /// Propagations that the worker had done by then, and those that had gone into the example: a first look's.
+    before: u64,
+    looked: u32,
 }
 
 /// Hands one worker its examples and commits its chunks.
@@ -286,9 +287,10 @@ impl Feed for Chunks<'_> {
             self.queue(chunk);
         }
         let (position, number) = self.next.pop_front()?;
-        let under_way = UnderWay { chunk: number, taken: self.shift.board.now(), done: self.done() };
-        self.under_way.insert(position, under_way);
-        Some((self.shift.series.chain)(position))
+        let chain = (self.shift.series.chain)(position);
+        let (taken, before, looked) = (self.shift.board.now(), self.done(), chain.passes());
+        self.under_way.insert(position, UnderWay { chunk: number, taken, before, looked });
+        Some(chain)
     }
 
     fn is_over(&self) -> bool {
@@ -336,13 +338,12 @@ impl Feed for Chunks<'_> {
 
     fn finish(&mut self, chain: Chain) -> Result<()> {
         let outcomes = chain.outcomes();
-        let work: u32 = outcomes.outcomes.iter().map(|outcome| outcome.forwards + outcome.backwards).sum();
         let chunk = self.chunk(&chain);
         chunk.outcomes.push(outcomes);
         chunk.left -= 1;
         let done = chunk.left == 0;
-        let UnderWay { chunk: number, taken, done: before } = self.under_way.remove(&chain.position).expect("it was there a line ago");
-        let all = self.done() - before;
+        let UnderWay { chunk: number, taken, before, looked } = self.under_way.remove(&chain.position).expect("it was there a line ago");
+        let (work, all) = (chain.passes() - looked, self.done() - before);
         let (board, at) = (self.shift.board, self.shift.at);
         if done {
             let Chunk { mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");

@@ -6,11 +6,12 @@
 //! waits there. Three rules do the rest.
 //! - No device holds more than its share, by speed, of all that is not ended.
 //! - A device takes nothing that it would end after the others could have ended everything.
-//! - Where nothing is left and a device holds rows that an idle one would end in half the time, they are taken back and run again.
+//! - Where nothing is left and a device holds rows that an idle one would end in half the time that they will still take, they are taken back
+//!   and run again; of a slow device that is late, they are expected to take as long again as it is late.
 //!
 //! Both speeds of a device are measured as rows end. How fast one row goes: seconds from being taken to being ended by propagations, of the
-//! row that went fastest. How much it does: propagations of all rows by those seconds, of when it did most. They are not one number by the
-//! slots, because rows that are few may go in fewer slots, and then faster.
+//! row that went fastest. How much it does: what it did in all, judgements and empty slots included, by those seconds, of when it did most.
+//! They are not one number by the slots, because rows that are few may go in fewer slots, and then faster.
 
 /// Examples that are handed out, and committed, together, at most.
 pub const CHUNK: usize = 32;
@@ -21,8 +22,11 @@ const PART: f64 = 0.5;
 /// How much sooner an idle device must be done with a slow one's rows for them to be run again.
 const SOONER: f64 = 0.5;
 
-/// How much less than another, by its speed, a device does that counts as slower.
+/// A device that does less than this part of what another does is slower, and not one whose speed was measured otherwise.
 const SLOWER: f64 = 0.7;
+
+/// The least time that a row can have taken, seconds: clocks tick.
+const TICK: f64 = 1e-9;
 
 /// What a device is told that asks for examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +50,16 @@ struct Device {
     relieved: bool,
     /// Seconds that a propagation takes a row, of the row that went fastest; infinite before one ended.
     pace: f64,
-    /// Propagations a second of all rows together, at the most; 0 before a row ended.
+    /// Propagations a second in all, at the most; 0 before a row ended.
     speed: f64,
     /// When it last took something.
     taken: f64,
+}
+
+impl Device {
+    fn new(slots: usize) -> Self {
+        Self { slots: slots.max(1), held: 0, gone: false, relieved: false, pace: f64::INFINITY, speed: 0.0, taken: 0.0 }
+    }
 }
 
 /// The examples of a series, shared out among devices.
@@ -65,16 +75,7 @@ pub struct Shares {
 impl Shares {
     /// So many examples for devices with so many slots each.
     pub fn new(examples: usize, slots: &[usize]) -> Self {
-        let device = |&slots: &usize| Device {
-            slots: slots.max(1),
-            held: 0,
-            gone: false,
-            relieved: false,
-            pace: f64::INFINITY,
-            speed: 0.0,
-            taken: 0.0,
-        };
-        Self { left: examples, devices: slots.iter().map(device).collect(), ended: 0, work: 0.0, longest: 0.0 }
+        Self { left: examples, devices: slots.iter().map(|&slots| Device::new(slots)).collect(), ended: 0, work: 0.0, longest: 0.0 }
     }
 
     /// What `device` gets at second `now`.
@@ -88,11 +89,11 @@ impl Shares {
             return self.overdue(device, now).filter(|_| idle).map_or(Grant::Wait, Grant::Relieve);
         }
         let in_time = self.in_time(device);
-        if in_time == 0 || self.devices[device].relieved && self.present().any(|at| !self.devices[at].relieved) {
+        if in_time == 0 || !self.may_take(device) {
             return Grant::Wait;
         }
         let speeds: f64 =
-            self.present().filter(|&at| at == device || !self.devices[at].relieved && self.in_time(at) > 0).map(|at| self.speed(at)).sum();
+            self.present().filter(|&at| at == device || self.may_take(at) && self.in_time(at) > 0).map(|at| self.speed(at)).sum();
         let part = self.speed(device) / speeds;
         let share = ((self.left + held) as f64 * part).ceil() as usize;
         let Some(room @ 1..) = share.checked_sub(self.devices[device].held) else { return Grant::Wait };
@@ -105,7 +106,7 @@ impl Shares {
         Grant::Take(count)
     }
 
-    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken, in which the device did `all` of all rows.
+    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken, in which the device did `all`.
     pub fn ended(&mut self, device: usize, work: f64, seconds: f64, all: f64) {
         let work = work.max(1.0);
         self.ended += 1;
@@ -113,8 +114,8 @@ impl Shares {
         self.longest = self.longest.max(work);
         let device = &mut self.devices[device];
         device.held = device.held.saturating_sub(1);
-        let seconds = seconds.max(f64::MIN_POSITIVE);
-        device.pace = device.pace.min(seconds / work).max(f64::MIN_POSITIVE);
+        let seconds = seconds.max(TICK);
+        device.pace = device.pace.min(seconds / work);
         device.speed = device.speed.max(all.max(work) / seconds);
     }
 
@@ -132,10 +133,10 @@ impl Shares {
         self.left += back;
     }
 
-    /// A device that was gone is there again, with so many slots.
+    /// A device that was gone is there again, with so many slots: how fast it is with these is not known.
     pub fn back(&mut self, device: usize, slots: usize) {
-        let device = &mut self.devices[device];
-        (device.gone, device.slots) = (false, slots.max(1));
+        let relieved = self.devices[device].relieved;
+        self.devices[device] = Device { relieved, ..Device::new(slots) };
     }
 
     /// Whether no device is left.
@@ -147,7 +148,12 @@ impl Shares {
         (0..self.devices.len()).filter(|&at| !self.devices[at].gone)
     }
 
-    /// Propagations a second of all rows, at the most; unknown before a row ended there.
+    /// Whether a device is asked at all: those whose rows were taken back are where there is no other.
+    fn may_take(&self, device: usize) -> bool {
+        !self.devices[device].relieved || self.present().all(|at| self.devices[at].relieved)
+    }
+
+    /// Propagations a second, at the most; unknown before a row ended there.
     fn known(&self, device: usize) -> Option<f64> {
         Some(self.devices[device].speed).filter(|&speed| speed > 0.0)
     }
@@ -175,7 +181,7 @@ impl Shares {
     /// How many more rows `device` can take and still end them before the others could have ended everything.
     fn in_time(&self, device: usize) -> usize {
         let beside = |at: usize| self.latency(at, self.devices[at].held + 1);
-        let others = || self.present().filter(|&at| at != device && !self.devices[at].relieved);
+        let others = || self.present().filter(|&at| at != device && self.may_take(at));
         let fastest = others().filter_map(beside).min_by(f64::total_cmp);
         let Device { slots, held, pace, .. } = self.devices[device];
         let (Some(own), Some(fastest)) = (self.known(device), fastest) else { return usize::MAX };
@@ -208,8 +214,12 @@ impl Shares {
             let slow = self.speed(at) < SLOWER * self.speed(device) && redone(at).is_some_and(|redone| redone < SOONER * whole);
             if slow { (whole - age).abs() } else { whole - age }
         };
-        let holds = |&at: &usize| at != device && self.devices[at].held > 0;
-        let slowest = self.present().filter(holds).max_by(|&a, &b| left(a).total_cmp(&left(b)))?;
-        (redone(slowest)? < SOONER * left(slowest)).then_some(slowest)
+        // What was taken from it must not come back while another is there to take it.
+        let taker = |at: usize| !self.devices[device].relieved || self.present().all(|other| other == at || self.devices[other].relieved);
+        let gains = |&at: &usize| {
+            let holds = at != device && self.devices[at].held > 0;
+            holds && taker(at) && redone(at).is_some_and(|redone| redone < SOONER * left(at))
+        };
+        self.present().filter(gains).max_by(|&a, &b| left(a).total_cmp(&left(b)))
     }
 }

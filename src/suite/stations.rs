@@ -65,7 +65,7 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
         let [fixed, network] = most_bytes(resolved, on_gpu)?;
         let bytes_per_slot = 4 * COPIES_OF_INPUT * features + network;
         if let Some(asked) = request.memory.filter(|&asked| asked < fixed.saturating_add(bytes_per_slot)) {
-            return Err(too_little(asked, fixed, bytes_per_slot));
+            return Err(too_little(asked, fixed, bytes_per_slot, wanted));
         }
         let budget = device::budget(&handle, request.memory).saturating_sub(fixed);
         // The examples live on the device where they fit beside the slots, and else are sent as they are wanted.
@@ -84,11 +84,15 @@ pub(super) fn stations(request: &RunRequest, resolved: &Resolved, choices: &[dev
 }
 
 /// A `--memory` that not even one row fits into.
-fn too_little(asked: u64, fixed: u64, bytes_per_slot: u64) -> Error {
-    let [asked, network, row, least] = [asked, fixed, bytes_per_slot, fixed.saturating_add(bytes_per_slot)].map(device::format_size);
-    let network = if fixed > 0 { format!("the network takes {network} and ") } else { String::new() };
-    Error::input(format!("--memory {asked} is too little: {network}one row takes {row}"))
-        .help(format!("ask for {least} at the least, and for some hundreds of rows to be fast"))
+fn too_little(asked: u64, fixed: u64, bytes_per_slot: u64, wanted: usize) -> Error {
+    let rows = |count: usize| fixed.saturating_add(bytes_per_slot.saturating_mul(count as u64)).div_ceil(1024);
+    let network = if fixed > 0 { format!("the network takes {} and ", device::format_size(fixed)) } else { String::new() };
+    let (asked, row) = (device::format_size(asked), device::format_size(bytes_per_slot));
+    Error::input(format!("--memory {asked} is too little: {network}one row takes {row}")).help(format!(
+        "ask for {}KiB at the least; {wanted} rows, as many as are run at once, take {}KiB",
+        rows(1),
+        rows(wanted)
+    ))
 }
 
 /// The examples on a device, or, for so many slots, on their way there.

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use crate::suite::check::distance;
 use crate::suite::reader::{Field, Fields, Reader, list, written};
+use crate::threat::epsilon::in_levels;
 use crate::threat::{Norm, Sweep, Threat};
 
 /// The threats that can be read; a norm twice is a mistake.
@@ -33,9 +34,6 @@ const EPSILONS: &str = "list the radii: epsilons = [0, 0.1, \"8/255\"]";
 
 /// Radii that are no further apart are one: a sweep does not tell them apart either.
 const SAME: f64 = 1e-6;
-
-/// Levels that values of an 8-bit image can differ by: who writes a radius above 1 under l-infinity counts in them.
-const LEVELS: f64 = 255.0;
 
 /// The radii, ascending; one twice is a mistake, however it is written.
 fn epsilons(reader: &mut Reader, field: &Field, norm: Option<Norm>) -> Vec<f64> {
@@ -71,10 +69,9 @@ fn radius(reader: &mut Reader, field: &Field, norm: Option<Norm>) -> Option<f64>
     if norm != Some(Norm::Linf) {
         return distance(reader, field, 0.0, f64::INFINITY);
     }
-    match field.number().filter(|number| *number > 1.0 && *number <= LEVELS) {
-        Some(levels) => {
-            let way = format!("the whole range of a pixel is 1: for {levels} of 255 levels write \"{levels}/255\"");
-            reader.mismatch(field, &format!("a distance from 0 to 1 under linf; {way}"));
+    match field.number().and_then(in_levels) {
+        Some(way) => {
+            reader.mismatch(field, &format!("a distance from 0 to 1 under linf; the whole range of a pixel is 1: {way}"));
             None
         }
         None => distance(reader, field, 0.0, 1.0),

@@ -2,6 +2,12 @@
 
 use crate::error::{Error, Result};
 
+/// The way out for a distance past 1 that may count levels of 8-bit images, which lie in 0..255.
+pub(crate) fn in_levels(value: f64) -> Option<String> {
+    const LEVELS: f64 = 255.0;
+    (value > 1.0 && value <= LEVELS && value.fract() == 0.0).then(|| format!("for {value} of {LEVELS} levels write \"{value}/{LEVELS}\""))
+}
+
 /// Reads a distance in input units: a number, or a ratio of two numbers such as "8/255" (one step of an 8-bit image is 1/255).
 ///
 /// # Errors

@@ -80,7 +80,7 @@ fn radius(text: &str, norm: Option<Norm>) -> Result<f64> {
         return Err(Error::input(format!("--epsilon {text}: the ball has no room")).help("give a radius above 0, such as 8/255"));
     }
     if norm == Some(Norm::Linf) && radius > 1.0 {
-        let levels = if radius <= 255.0 { format!(": for {radius} of 255 levels give {radius}/255") } else { String::new() };
+        let levels = epsilon::in_levels(radius).map_or(String::new(), |way| format!(": {way}"));
         return Err(Error::input(format!("--epsilon {text}: the whole range of a pixel is 1 under linf"))
             .help(format!("give a radius up to 1, such as 8/255{levels}")));
     }

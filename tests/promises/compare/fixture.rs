@@ -73,7 +73,7 @@ pub fn make(folder: &Path, run: &Run) -> Store {
     let series: Vec<SeriesKey> = run.defences.iter().flat_map(|defence| names.iter().map(|attack| key(defence, attack))).collect();
     let layout = Layout {
         suite: run.attacks.iter().map(|entry| format!("[[attack]]\n{entry}\n")).collect(),
-        base: None,
+        here: None,
         data: DataInfo { name: "digits, test".into(), examples: ids.len(), classes: 3, shape: [1, 2, 2], hash: run.hash.into() },
         ids: ids.clone(),
         labels: labels.clone(),

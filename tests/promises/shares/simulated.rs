@@ -2,8 +2,9 @@
 //!
 //! A device holds a batch of slots, and rows that end leave theirs to the next; once no new rows come, those that are left go on in half of
 //! the slots, a quarter and so on. A part of a step's time is the same in any number of slots, the rest follows them: all of it where
-//! launches bound a device, none where arithmetic does. An attack is AutoAttack's: a row that one part leaves standing waits for the next, and a device turns to another part once its slots are empty, taking
-//! new examples in the first part only and only while few wait for a later one.
+//! launches bound a device, none where arithmetic does. An attack is AutoAttack's: a row that one part leaves standing waits for the next,
+//! and a device turns to another part once its slots are empty, taking new examples in the first part only and only while few wait for a
+//! later one.
 
 use std::collections::VecDeque;
 
@@ -53,7 +54,7 @@ pub struct Outcome {
     pub seconds: f64,
     /// Share of all devices' seconds that they had rows.
     pub busy: f64,
-    /// The most that any number of devices could have done it in, by the seconds that it took: work spread over all slots, or the longest row.
+    /// The least time that it could take, by the seconds that it took: the work spread over all slots, or the longest row.
     pub of_bound: f64,
 }
 
@@ -216,7 +217,8 @@ pub fn run(machines: &[Machine], rows: &[Vec<u32>]) -> Outcome {
     let speed: f64 = machines.iter().map(|machine| machine.slots as f64 / machine.step).sum();
     let quickest = machines.iter().map(|machine| machine.seconds(machine.width(1))).fold(f64::INFINITY, f64::min);
     let bound = (work / speed).max(longest * quickest);
-    let busy: f64 = batches.iter().map(|batch| batch.busy).sum();
+    // A device whose rows were taken back may end its step after the last row.
+    let busy: f64 = batches.iter().map(|batch| batch.busy.min(last)).sum();
     Outcome { seconds: last, busy: busy / (last * machines.len() as f64), of_bound: bound / last }
 }
 

@@ -1,11 +1,14 @@
 //! What a suite names must be there.
 
-use gauntlet::suite::read;
+use std::fs;
+
+use gauntlet::suite::{moved, read};
 
 use super::{EXAMPLE, catalogue, way_out};
 
 promises! {
     files_that_a_suite_names_must_exist,
+    paths_are_moved_wherever_a_suite_has_them,
 }
 
 fn files_that_a_suite_names_must_exist() {
@@ -51,4 +54,44 @@ fn files_that_a_suite_names_must_exist() {
     assert!(at("latin.toml").expect_err("not UTF-8").message().contains("line 2"));
     let absent = at("absent.toml").expect_err("no file");
     assert!(absent.message().contains("absent.toml") && !way_out(&absent).is_empty(), "{absent:?}");
+}
+
+fn paths_are_moved_wherever_a_suite_has_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [suites, run, data] = ["suites", "runs/mine", "data"].map(|name| folder.path().join(name));
+    for folder in [&suites, &run, &data] {
+        fs::create_dir_all(folder).expect("a folder");
+    }
+    for name in ["a.npz", "b.npz", "c.onnx", "d.pt", "e.onnx", "f.pt"] {
+        fs::write(data.join(name), "").expect("a file");
+    }
+    let text = |to: &str| {
+        format!(
+            r#"data.source = "npz" # kept
+data.path = "{to}a.npz"
+data.train = {{ source = "npz", path = "{to}b.npz" }}
+
+[[defence]]
+model = {{ onnx = "{to}c.onnx" }}   # and this
+
+[[defence]]
+name = "{to}a.npz"
+[defence.model]
+weights = "{to}d.pt"
+
+[[defence]]
+models = [{{ onnx = "{to}e.onnx" }}, {{ weights = "{to}f.pt", seed = 1 }}]
+"#
+        )
+    };
+    let expected = text("../../data/").replace("name = \"../../data/", "name = \"../data/");
+    assert_eq!(moved(&text("../data/"), &suites, &run).as_deref(), Some(&*expected));
+    assert_eq!(moved(&expected, &run, &suites), Some(text("../data/")), "and back");
+    assert_eq!(moved(&text("../data/"), &suites, &suites), None, "nothing is to be changed");
+    assert_eq!(moved(&text("../data/"), &suites, &folder.path().join("nowhere")), None);
+    let absolute = text(&format!("{}/", data.display()));
+    assert_eq!(moved(&absolute, &suites, &run), None, "absolute paths lead there from everywhere");
+    assert_eq!(moved("[data]\npath = \".\"\n", &suites, &run).as_deref(), Some("[data]\npath = \"../../suites\"\n"));
+    assert_eq!(moved("[data]\npath = \"../suites\"\n", &data, &suites).as_deref(), Some("[data]\npath = \".\"\n"));
+    assert_eq!(moved("[data]\npath = \"gone/x.npz\"\n", &suites, &run), None, "what leads nowhere stays as it is");
 }
