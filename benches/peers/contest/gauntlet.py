@@ -134,8 +134,9 @@ def kernel(options: Options, inner: int) -> Measured:
     folder = options.work / "runs" / "kernel-linf-step-gauntlet"
     folder.mkdir(parents=True, exist_ok=True)
     on = "adapter" if options.device == "cuda" else "cpu"
-    program = [str(options.kernels)] if options.kernels else ["cargo", "bench", "--quiet", "--bench", "kernels", "--"]
-    command = [*program, "--bench", "--warm-up-time", "1", "--measurement-time", "3", f"^{on}/linf_step/plain 256x150528"]
+    # Cargo itself adds `--bench`, which may be there only once.
+    program = [str(options.kernels), "--bench"] if options.kernels else ["cargo", "bench", "--quiet", "--bench", "kernels", "--"]
+    command = [*program, "--warm-up-time", "1", "--measurement-time", "3", f"^{on}/linf_step/plain 256x150528"]
     variables = {"CRITERION_HOME": str(folder / "criterion"), "GAUNTLET_BENCH_ADAPTER": str(int(on == "adapter"))}
     estimates = folder / "criterion" / f"{on}_linf_step" / "plain 256x150528" / "new" / "estimates.json"
     seconds, peak = [], 0.0
