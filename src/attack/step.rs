@@ -2,7 +2,7 @@
 
 use crate::options::{Accepts, OptionSpec, Options};
 use crate::threat::Norm;
-use crate::threat::epsilon::in_levels;
+use crate::threat::epsilon::past_linf;
 
 /// How far a step goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,11 +50,9 @@ pub(crate) fn one_step(options: &Options) -> Result<(), String> {
     }
 }
 
-/// What is wrong with a step that is longer than images are apart under linf, and the way out; most likely it counts levels of 8 bits.
+/// What is wrong with a step that is longer than images are apart, and the way out; under other norms than linf that may be meant.
 pub(crate) fn too_long(options: &Options, norm: Norm) -> Option<[String; 2]> {
-    let step = options.number(STEP.name).filter(|&step| norm == Norm::Linf && step > 1.0)?;
-    let way = in_levels(step).unwrap_or_else(|| "write one such as \"2/255\"".into());
-    Some([format!("`step` is {step} under linf, where the whole range of a pixel is 1"), way])
+    options.number(STEP.name).filter(|_| norm == Norm::Linf).and_then(|step| past_linf(STEP.name, step))
 }
 
 pub(crate) const EOT: OptionSpec = OptionSpec {

@@ -10,7 +10,7 @@ mod wrapper;
 
 use crate::graph::Graph;
 use crate::options::{Entry, Options};
-use crate::threat::epsilon::in_levels;
+use crate::threat::epsilon::past_linf;
 
 pub use prepare::{Prepared, Workshop, drawn, prepare, ready};
 pub(crate) use prepare::{cached_at, trainer};
@@ -40,14 +40,11 @@ impl TrainerRow {
         training::recipe::check(options).and_then(|()| (self.rule)(options))?;
         // Under l2 and l1 more than 1 is far, and may be meant.
         let is_linf = options.text("norm").is_none_or(|norm| norm == "linf");
-        let far = ["epsilon", "step"]
-            .into_iter()
-            .filter(|_| is_linf)
-            .find_map(|name| Some((name, options.number(name).filter(|&far| far > 1.0)?)));
-        far.map_or(Ok(()), |(name, far)| {
-            let way = in_levels(far).map_or(String::new(), |way| format!(": {way}"));
-            Err(format!("`{name}` = {far} under linf, where images lie in [0, 1]{way}"))
-        })
+        let past = |name| options.number(name).and_then(|value| past_linf(name, value));
+        match ["epsilon", "step"].into_iter().find_map(past) {
+            Some([message, way]) if is_linf => Err(format!("{message}: {way}")),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the method works on a network.

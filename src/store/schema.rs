@@ -129,7 +129,7 @@ pub fn check(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
         return Err(fault::damaged(path, &first));
     }
     let parts = connection.query_row("SELECT value FROM fact WHERE key = ?", [PARTS], |row| row.get::<_, String>(0));
-    // They make messages clearer; a store without them, or with those of another program, is sound.
+    // Without them, or with another program's, a store is sound: its hash alone says which run it holds.
     let parts = parts.optional().map_err(fault)?.and_then(|parts| serde_json::from_str(&parts).ok()).unwrap_or_default();
     let identity = connection.query_row("SELECT suite_hash, title, seed, version FROM run", [], |row| {
         let seed = row.get::<_, i64>(2)?.cast_unsigned();

@@ -190,11 +190,13 @@ impl Shares {
         let until = (self.left + theirs) as f64 * self.mean() / speed + fastest;
         // The one that would end a row first must never be short of it by a rounding.
         let rows = (until * own / self.longest * (1.0 + 1e-9)) as usize;
-        match () {
-            () if self.longest * pace > until => 0,
+        if self.longest * pace > until {
+            0
+        } else if rows >= slots {
             // More than there are slots wait, and are as fast once they have one.
-            () if rows >= slots => usize::MAX,
-            () => rows.saturating_sub(held),
+            usize::MAX
+        } else {
+            rows.saturating_sub(held)
         }
     }
 

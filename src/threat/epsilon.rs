@@ -8,6 +8,12 @@ pub(crate) fn in_levels(value: f64) -> Option<String> {
     (value > 1.0 && value <= LEVELS && value.fract() == 0.0).then(|| format!("for {value} of {LEVELS} levels write \"{value}/{LEVELS}\""))
 }
 
+/// What is wrong with an option that is longer than images are apart under linf, and the way out.
+pub(crate) fn past_linf(name: &str, value: f64) -> Option<[String; 2]> {
+    let way = in_levels(value).unwrap_or_else(|| "write one such as \"8/255\"".into());
+    (value > 1.0).then(|| [format!("`{name}` is {value} under linf, where the whole range of a pixel is 1"), way])
+}
+
 /// Reads a distance in input units: a number, or a ratio of two numbers such as "8/255" (one step of an 8-bit image is 1/255).
 ///
 /// # Errors

@@ -242,6 +242,10 @@ fn the_suite_in_a_runs_folder_runs_again_from_there() {
     assert!(said.contains("Nothing to do"), "the same run, whichever way its paths are written: {said}");
     let cells = |out: &str| bench.results(out)["cells"].clone();
     assert_eq!(cells("again"), cells("runs/of/mine"));
+    ends(&bench.run(&["train", "suite.toml", "--out", "others", "--device", "cpu", "--set", "defence.plain.model.seed=2"]), 0);
+    let other = "defence.plain.model.weights=\"../../../others/plain.safetensors\"";
+    let said = ends(&bench.run(&["run", "runs/of/mine/suite.toml", "--device", "cpu", "--out", "runs/of/mine", "--set", other]), 2);
+    assert!(said.contains("its model is another one"), "what a path leads to is compared: {said}");
 }
 
 fn the_shipped_suites_are_sound() {
@@ -328,6 +332,9 @@ fn one_image_goes_in_and_a_verified_one_comes_out() {
     let stored = gauntlet::data::picture::read(&bench.root.join("adversarial.png"), digits.shape).unwrap();
     let furthest = stored.iter().zip(&pixels).map(|(to, from)| (to - from).abs()).fold(0.0, f32::max);
     assert!(furthest <= 0.3 + 1e-6 && (f64::from(furthest) - found["distance"].as_f64().unwrap()).abs() < 1e-6);
+    let output = attack("0.3", &["--set", "step = 2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("for 2 of 255 levels"));
     // Nothing is found in a ball without room to move, and it says so by its code.
     let output = attack("1/255", &[]);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));

@@ -302,8 +302,10 @@ fn what_was_trained_on_is_not_attacked() {
 fn a_training_radius_in_levels_of_8_bits_is_asked_about() {
     let trained = |train: &str| Bench::new(&SUITE.replace("method = \"standard\"", train)).run(&["plan", "suite.toml"]);
     let said = ends(&trained("method = \"pgd\", epsilon = 8"), 2);
-    assert!(said.contains("`epsilon` = 8 under linf") && said.contains("8/255"), "{said}");
-    ends(&trained("method = \"pgd\", epsilon = \"8/255\""), 0);
+    assert!(said.contains("`epsilon` is 8 under linf") && said.contains("8/255"), "{said}");
+    let said = ends(&trained("method = \"pgd\", epsilon = \"8/255\", step = 2"), 2);
+    assert!(said.contains("`step` is 2 under linf") && said.contains("2/255"), "{said}");
+    ends(&trained("method = \"pgd\", epsilon = \"8/255\", step = \"2/255\""), 0);
     ends(&trained("method = \"pgd\", norm = \"l2\", epsilon = 2"), 0);
 }
 
