@@ -19,6 +19,24 @@ pub trait Feed {
     /// The next example, or `None` where there is none now; asked again while rows run.
     fn take(&mut self) -> Option<Chain>;
 
+    /// Chains that another device has begun, to go on with.
+    fn receive(&mut self) -> Vec<Chain> {
+        Vec::new()
+    }
+
+    /// Whether another device is to go on with one of the chains, if one is between two rows.
+    fn spares(&self) -> bool {
+        false
+    }
+
+    /// Takes a chain that another device is to go on with.
+    ///
+    /// # Errors
+    /// As [`Feed::finish`].
+    fn give(&mut self, _chain: Chain) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the point that broke this chain at this epsilon is wanted for the gallery.
     fn wants_point(&self, chain: &Chain) -> bool;
 

@@ -96,6 +96,7 @@ impl<'a, 'f> Seats<'a, 'f> {
         if self.feed.is_over() {
             return Ok(false);
         }
+        self.trade()?;
         self.admit()?;
         if self.seats.iter().any(Option::is_some) {
             let begun = Instant::now();
@@ -213,11 +214,36 @@ impl<'a, 'f> Seats<'a, 'f> {
                 return Ok(None);
             };
             self.exhausted = false;
-            let number = self.taken;
-            self.taken += 1;
-            self.active.insert(number, Active { chain, pending: 0, held: false });
-            self.settle(number)?;
+            self.enter(chain)?;
         }
+    }
+
+    fn enter(&mut self, chain: Chain) -> Result<()> {
+        let number = self.taken;
+        self.taken += 1;
+        self.active.insert(number, Active { chain, pending: 0, held: false });
+        self.settle(number)
+    }
+
+    /// Goes on with other devices' chains, and gives them such as wait for a slot and for no word of the judge, those of the last part
+    /// first and those that have not begun last.
+    fn trade(&mut self) -> Result<()> {
+        for chain in self.feed.receive() {
+            self.enter(chain)?;
+        }
+        while self.feed.spares() {
+            let idle = |number: &usize| self.active[number].pending == 0;
+            let found = (0..self.waiting.len()).rev().find_map(|lane| Some((lane, self.waiting[lane].iter().rposition(idle)?)));
+            let Some((lane, at)) = found else {
+                let Some(chain) = self.feed.take() else { break };
+                self.feed.give(chain)?;
+                continue;
+            };
+            let number = self.waiting[lane].remove(at).expect("it was found there");
+            let active = self.active.remove(&number).expect("a chain that waits is not finished");
+            self.feed.give(active.chain)?;
+        }
+        Ok(())
     }
 
     /// Sends a chain without a slot where it belongs: to the slots, to the feed, or to the wait for the judge.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::shares::{Grant, Shares};
+use super::shares::{Ended, Grant, Shares};
+use crate::engine::chain::Chain;
+use crate::evaluate::record::Specimen;
+use crate::store::KeptPoint;
 
 /// How long an idle worker sleeps before it asks again by itself: whether another is too slow is a matter of time.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -15,6 +18,22 @@ pub(super) struct Taken {
     pub(super) positions: Vec<usize>,
 }
 
+/// An example that one worker has begun and another goes on with.
+pub(super) struct Moved {
+    pub(super) chain: Chain,
+    /// Propagations that a first look took.
+    pub(super) looked: u32,
+    pub(super) specimen: Option<Specimen>,
+    pub(super) kept: Vec<KeptPoint>,
+}
+
+/// What an idle worker goes on with.
+pub(super) enum Handed {
+    New(Taken),
+    /// Rows of others, each a chunk of this number.
+    Moved(Vec<(usize, Moved)>),
+}
+
 struct State {
     shares: Shares,
     /// Positions that no worker has; the next ones last.
@@ -23,6 +42,8 @@ struct State {
     out: Vec<BTreeMap<usize, Vec<usize>>>,
     /// Workers whose rows were taken back, until they notice.
     relieved: Vec<bool>,
+    /// Given to a worker by others, by the number of the chunk, until it notices.
+    adrift: Vec<Vec<(usize, Moved)>>,
     handed_out: usize,
     stopped: bool,
     /// Second up to which time is booked.
@@ -37,12 +58,14 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(positions: &[usize], slots: &[usize]) -> Self {
+    /// Workers with the same number in `kinds` give each other rows.
+    pub(super) fn new(positions: &[usize], slots: &[usize], kinds: &[usize]) -> Self {
         let state = State {
-            shares: Shares::new(positions.len(), slots),
+            shares: Shares::new(positions.len(), slots).of_kinds(kinds),
             waiting: positions.iter().rev().copied().collect(),
             out: slots.iter().map(|_| BTreeMap::new()).collect(),
             relieved: vec![false; slots.len()],
+            adrift: slots.iter().map(|_| Vec::new()).collect(),
             handed_out: 0,
             stopped: false,
             booked: 0.0,
@@ -79,13 +102,16 @@ impl Board {
         }
     }
 
-    /// A chunk for an idle worker, as soon as there is one; `None` once everything is ended.
-    pub(super) fn wait(&self, worker: usize) -> Option<Taken> {
+    /// Work for an idle worker, as soon as there is some; `None` once everything is ended.
+    pub(super) fn wait(&self, worker: usize) -> Option<Handed> {
         let mut state = self.state();
         state.relieved[worker] = false;
         loop {
+            if !state.stopped && !state.adrift[worker].is_empty() {
+                return Some(Handed::Moved(state.receive(worker)));
+            }
             match state.ask(worker, self.now()) {
-                Grant::Take(count) => return Some(state.hand_out(worker, count)),
+                Grant::Take(count) => return Some(Handed::New(state.hand_out(worker, count))),
                 Grant::End => return None,
                 Grant::Relieve(slow) => {
                     let back = state.take_back(slow);
@@ -97,14 +123,44 @@ impl Board {
         }
     }
 
+    /// What others gave to a worker since it was asked last.
+    pub(super) fn receive(&self, worker: usize) -> Vec<(usize, Moved)> {
+        self.state().receive(worker)
+    }
+
+    /// Whether a worker had best give one of its rows to another.
+    pub(super) fn spares(&self, worker: usize) -> bool {
+        let state = self.state();
+        !state.stopped && state.shares.taker(worker).is_some()
+    }
+
+    /// A worker gives an example of one of its chunks to the one that had best have it. What was taken back from it is not its to give,
+    /// and what nobody takes any more comes back to it.
+    pub(super) fn give(&self, worker: usize, number: usize, moved: Moved) {
+        let mut state = self.state();
+        let position = moved.chain.position;
+        let Some(positions) = state.out[worker].get_mut(&number) else { return };
+        positions.retain(|&other| other != position);
+        let to = state.shares.taker(worker);
+        if let Some(to) = to {
+            state.shares.given(worker, to, self.now());
+            tracing::debug!(example = moved.chain.example, from = worker, to, "a row goes on elsewhere");
+        }
+        let to = to.unwrap_or(worker);
+        let number = state.number();
+        state.out[to].insert(number, vec![position]);
+        state.adrift[to].push((number, moved));
+        self.changed.notify_all();
+    }
+
     /// Whether a chunk is still the worker's to commit; from now on it is done.
     pub(super) fn settle(&self, worker: usize, number: usize) -> bool {
         self.state().out[worker].remove(&number).is_some()
     }
 
-    /// A row of a worker, taken at a second, ended after so many propagations; meanwhile the worker did `all`.
-    pub(super) fn ended(&self, worker: usize, work: f64, taken: f64, all: f64) {
-        self.state().shares.ended(worker, work, self.now() - taken, all);
+    /// A row of a worker ended.
+    pub(super) fn ended(&self, worker: usize, row: Ended) {
+        self.state().shares.ended(worker, row);
         self.changed.notify_all();
     }
 
@@ -146,16 +202,30 @@ impl State {
 
     fn hand_out(&mut self, worker: usize, count: usize) -> Taken {
         let positions: Vec<usize> = (0..count).filter_map(|_| self.waiting.pop()).collect();
-        let number = self.handed_out;
-        self.handed_out += 1;
+        let number = self.number();
         self.out[worker].insert(number, positions.clone());
         Taken { number, positions }
+    }
+
+    /// Number of the next chunk.
+    fn number(&mut self) -> usize {
+        self.handed_out += 1;
+        self.handed_out
+    }
+
+    fn receive(&mut self, worker: usize) -> Vec<(usize, Moved)> {
+        if !self.adrift[worker].is_empty() {
+            self.shares.goes_on(worker);
+        }
+        std::mem::take(&mut self.adrift[worker])
     }
 
     /// Puts the positions of a worker's chunks first in the queue; gives their number.
     fn take_back(&mut self, worker: usize) -> usize {
         let back: Vec<usize> = std::mem::take(&mut self.out[worker]).into_values().flatten().collect();
         self.waiting.extend(back.iter().rev());
+        // They begin anew.
+        self.adrift[worker].clear();
         back.len()
     }
 }

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::board::{Board, Taken};
+use super::board::{Board, Handed, Moved, Taken};
+use super::shares::Ended;
 use crate::attack::Attack;
 use crate::data::Dataset;
 use crate::engine::chain::Chain;
@@ -18,7 +19,7 @@ use crate::error::Kind;
 use crate::evaluate::cost::Cost;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::DeviceInfo;
-use crate::store::{Broken, KeptPoint};
+use crate::store::{Broken, KeptPoint, device_kind};
 use crate::{Error, Result};
 
 /// A device with a defence on it.
@@ -114,7 +115,9 @@ pub fn check_interrupt() -> Result<()> {
 /// A store that fails; a user's interrupt; a device that stopped, where no other is left. What was committed stays committed.
 pub fn run(series: &Series, workers: Vec<Worker>, positions: &[usize], sink: &dyn Sink, renew: &Renew) -> Result<()> {
     let slots: Vec<usize> = workers.iter().map(|worker| worker.info.slots).collect();
-    let board = Board::new(positions, &slots);
+    let kinds: Vec<String> = workers.iter().map(|worker| device_kind(&worker.info)).collect();
+    let alike = |kind: &String| kinds.iter().position(|other| other == kind);
+    let board = Board::new(positions, &slots, &kinds.iter().filter_map(alike).collect::<Vec<_>>());
     let ends: Vec<Result<()>> = std::thread::scope(|scope| {
         let board = &board;
         let serve = |(at, worker)| scope.spawn(move || Shift { series, board, sink, renew, at }.serve(worker));
@@ -150,8 +153,8 @@ struct Shift<'a> {
 impl Shift<'_> {
     /// Runs what the board hands out until nothing is left, or the device fails and nothing takes its place.
     fn serve(&self, mut worker: Worker) -> Result<()> {
-        while let Some(chunk) = self.board.wait(self.at) {
-            match self.drive(&worker, chunk) {
+        while let Some(work) = self.board.wait(self.at) {
+            match self.drive(&worker, work) {
                 Ok(()) => {}
                 Err(error) if error.kind() == Kind::Device => {
                     // Its rows go to the others before anything is put in its place: that may take a while.
@@ -172,8 +175,8 @@ impl Shift<'_> {
         Ok(())
     }
 
-    fn drive(&self, worker: &Worker, chunk: Taken) -> Result<()> {
-        let mut feed = Chunks::new(self, worker, chunk);
+    fn drive(&self, worker: &Worker, work: Handed) -> Result<()> {
+        let mut feed = Chunks::new(self, worker, work);
         let drive = Drive {
             oracle: &worker.oracle,
             surrogate: worker.surrogate.as_ref(),
@@ -202,6 +205,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 }
 
 /// A chunk under way.
+#[derive(Default)]
 struct Chunk {
     left: usize,
     outcomes: Vec<ExampleOutcomes>,
@@ -215,8 +219,9 @@ struct UnderWay {
     chunk: usize,
     /// When.
     taken: f64,
-    /// Propagations that the worker had done by then, and those that had gone into the example: a first look's.
+    /// Propagations that the worker had done by then, those that had gone into the example, and those of them that a first look took.
     before: u64,
+    passed: u32,
     looked: u32,
 }
 
@@ -228,22 +233,28 @@ struct Chunks<'a> {
     /// By position of an example.
     under_way: BTreeMap<usize, UnderWay>,
     next: VecDeque<(usize, usize)>,
+    /// Given by other workers.
+    arrived: Vec<(usize, Moved)>,
     effort: Effort,
     booked: Effort,
 }
 
 impl<'a> Chunks<'a> {
-    fn new(shift: &'a Shift, worker: &'a Worker, chunk: Taken) -> Self {
+    fn new(shift: &'a Shift, worker: &'a Worker, work: Handed) -> Self {
         let mut feed = Self {
             shift,
             worker,
             chunks: BTreeMap::new(),
             under_way: BTreeMap::new(),
             next: VecDeque::new(),
+            arrived: Vec::new(),
             effort: Effort::default(),
             booked: Effort::default(),
         };
-        feed.queue(chunk);
+        match work {
+            Handed::New(chunk) => feed.queue(chunk),
+            Handed::Moved(moved) => feed.arrived = moved,
+        }
         feed
     }
 
@@ -264,14 +275,37 @@ impl<'a> Chunks<'a> {
 
     fn queue(&mut self, Taken { number, positions }: Taken) {
         self.worker.data.expect(&positions);
-        let chunk = Chunk { left: positions.len(), outcomes: Vec::new(), specimens: BTreeMap::new(), kept: Vec::new() };
-        self.chunks.insert(number, chunk);
+        self.chunks.insert(number, Chunk { left: positions.len(), ..Chunk::default() });
         self.next.extend(positions.into_iter().map(|position| (position, number)));
     }
 
     fn chunk(&mut self, chain: &Chain) -> &mut Chunk {
         let number = self.under_way[&chain.position].chunk;
         self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way")
+    }
+
+    /// Takes down that the worker has an example from now on.
+    fn begin(&mut self, chain: &Chain, chunk: usize, looked: u32) {
+        let (taken, before, passed) = (self.shift.board.now(), self.done(), chain.passes());
+        self.under_way.insert(chain.position, UnderWay { chunk, taken, before, passed, looked });
+    }
+
+    /// One example less is left of a chunk; it is committed where none is.
+    fn leave(&mut self, number: usize) -> Result<()> {
+        let chunk = self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way");
+        chunk.left -= 1;
+        if chunk.left > 0 {
+            return Ok(());
+        }
+        let Chunk { mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
+        // What was taken back is another's to commit.
+        if !self.shift.board.settle(self.shift.at, number) || outcomes.is_empty() {
+            return Ok(());
+        }
+        outcomes.sort_by_key(|outcomes| outcomes.example);
+        let specimens: Vec<Specimen> = specimens.into_values().collect();
+        let spent = self.spent();
+        self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept, &spent)
     }
 
     /// Propagations that the worker has done.
@@ -288,9 +322,35 @@ impl Feed for Chunks<'_> {
         }
         let (position, number) = self.next.pop_front()?;
         let chain = (self.shift.series.chain)(position);
-        let (taken, before, looked) = (self.shift.board.now(), self.done(), chain.passes());
-        self.under_way.insert(position, UnderWay { chunk: number, taken, before, looked });
+        self.begin(&chain, number, chain.passes());
         Some(chain)
+    }
+
+    fn receive(&mut self) -> Vec<Chain> {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        arrived.extend(self.shift.board.receive(self.shift.at));
+        self.worker.data.expect(&arrived.iter().map(|(_, moved)| moved.chain.position).collect::<Vec<_>>());
+        let mut chains = Vec::with_capacity(arrived.len());
+        for (number, Moved { chain, looked, specimen, kept }) in arrived {
+            let specimens = specimen.into_iter().map(|specimen| (chain.position, specimen)).collect();
+            self.chunks.insert(number, Chunk { left: 1, outcomes: Vec::new(), specimens, kept });
+            self.begin(&chain, number, looked);
+            chains.push(chain);
+        }
+        chains
+    }
+
+    fn spares(&self) -> bool {
+        self.shift.board.spares(self.shift.at)
+    }
+
+    fn give(&mut self, chain: Chain) -> Result<()> {
+        let UnderWay { chunk: number, looked, .. } = self.under_way.remove(&chain.position).expect("only what is under way is given");
+        let chunk = self.chunks.get_mut(&number).expect("an example under way belongs to a chunk under way");
+        let specimen = chunk.specimens.remove(&chain.position);
+        let kept = chunk.kept.extract_if(.., |kept| kept.broken.example == chain.example).collect();
+        self.shift.board.give(self.shift.at, number, Moved { chain, looked, specimen, kept });
+        self.leave(number)
     }
 
     fn is_over(&self) -> bool {
@@ -337,25 +397,12 @@ impl Feed for Chunks<'_> {
     }
 
     fn finish(&mut self, chain: Chain) -> Result<()> {
-        let outcomes = chain.outcomes();
-        let chunk = self.chunk(&chain);
-        chunk.outcomes.push(outcomes);
-        chunk.left -= 1;
-        let done = chunk.left == 0;
-        let UnderWay { chunk: number, taken, before, looked } = self.under_way.remove(&chain.position).expect("it was there a line ago");
-        let (work, all) = (chain.passes() - looked, self.done() - before);
-        let (board, at) = (self.shift.board, self.shift.at);
-        if done {
-            let Chunk { mut outcomes, specimens, kept, .. } = self.chunks.remove(&number).expect("it was there a line ago");
-            // What was taken back is another's to commit.
-            if board.settle(at, number) {
-                outcomes.sort_by_key(|outcomes| outcomes.example);
-                let specimens: Vec<Specimen> = specimens.into_values().collect();
-                let spent = self.spent();
-                self.shift.sink.commit(&self.worker.info, &outcomes, &specimens, &kept, &spent)?;
-            }
-        }
-        board.ended(at, f64::from(work), taken, all as f64);
+        self.chunk(&chain).outcomes.push(chain.outcomes());
+        let UnderWay { chunk, taken, before, passed, looked } = self.under_way.remove(&chain.position).expect("it was there a line ago");
+        let (board, passes) = (self.shift.board, chain.passes());
+        let (work, whole, all) = ((passes - passed).into(), (passes - looked).into(), (self.done() - before) as f64);
+        self.leave(chunk)?;
+        board.ended(self.shift.at, Ended { work, whole, seconds: board.now() - taken, all });
         Ok(())
     }
 }

@@ -3,15 +3,18 @@
 //! A pure decision: it knows examples by number only and time by what it is told, so that real workers and a simulated clock drive the
 //! same code. The chunks that it hands out shrink with what is left (guided self-scheduling: Polychronopoulos and Kuck 1987, IEEE
 //! Transactions on Computers 36), and it counts what a device already holds: a device fills its slots at once, so what is handed out early
-//! waits there. Three rules do the rest.
+//! waits there. Four rules do the rest.
 //! - No device holds more than its share, by speed, of all that is not ended.
 //! - A device takes nothing that it would end after the others could have ended everything.
 //! - Where nothing is left and a device holds rows that an idle one would end in half the time that they will still take, they are taken back
 //!   and run again; of a slow device that is late, they are expected to take as long again as it is late.
+//! - Where nothing is left, devices of one kind give each other rows that are under way ([`level`]).
 //!
 //! Both speeds of a device are measured as rows end. How fast one row goes: seconds from being taken to being ended by propagations, of the
 //! row that went fastest. How much it does: what it did in all, judgements and empty slots included, by those seconds, of when it did most.
 //! They are not one number by the slots, because rows that are few may go in fewer slots, and then faster.
+
+mod level;
 
 /// Examples that are handed out, and committed, together, at most.
 pub const CHUNK: usize = 32;
@@ -48,18 +51,48 @@ struct Device {
     held: usize,
     gone: bool,
     relieved: bool,
-    /// Seconds that a propagation takes a row, of the row that went fastest; infinite before one ended.
+    /// Seconds that a propagation takes a row, of the row that went fastest on a device of this kind; infinite before one ended.
     pace: f64,
     /// Propagations a second in all, at the most; 0 before a row ended.
     speed: f64,
+    /// The same of the fastest device of this kind.
+    alike: f64,
     /// When it last took something.
     taken: f64,
+    /// Which devices it is alike; `None` where none.
+    kind: Option<usize>,
+    /// Whether it has nothing, and waits.
+    waits: bool,
 }
 
 impl Device {
     fn new(slots: usize) -> Self {
-        Self { slots: slots.max(1), held: 0, gone: false, relieved: false, pace: f64::INFINITY, speed: 0.0, taken: 0.0 }
+        Self {
+            slots: slots.max(1),
+            held: 0,
+            gone: false,
+            relieved: false,
+            pace: f64::INFINITY,
+            speed: 0.0,
+            alike: 0.0,
+            taken: 0.0,
+            kind: None,
+            waits: false,
+        }
     }
+}
+
+/// What a row came to that ended on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Propagations of it since the device took it.
+    pub work: f64,
+    /// Propagations of it in all.
+    pub whole: f64,
+    /// Seconds since the device took it.
+    pub seconds: f64,
+    /// Propagations that the device did in them.
+    pub all: f64,
 }
 
 /// The examples of a series, shared out among devices.
@@ -78,15 +111,27 @@ impl Shares {
         Self { left: examples, devices: slots.iter().map(|&slots| Device::new(slots)).collect(), ended: 0, work: 0.0, longest: 0.0 }
     }
 
+    /// Devices with the same number are alike: what a row comes to is the same on each, and they give each other rows.
+    #[must_use]
+    pub fn of_kinds(mut self, kinds: &[usize]) -> Self {
+        self.devices.iter_mut().zip(kinds).for_each(|(device, &kind)| device.kind = Some(kind));
+        self
+    }
+
     /// What `device` gets at second `now`.
     pub fn ask(&mut self, device: usize, now: f64) -> Grant {
+        self.devices[device].waits = false;
         let held: usize = self.devices.iter().map(|device| device.held).sum();
         if self.devices[device].gone || self.left + held == 0 {
             return Grant::End;
         }
         if self.left == 0 {
             let idle = self.devices[device].held == 0;
-            return self.overdue(device, now).filter(|_| idle).map_or(Grant::Wait, Grant::Relieve);
+            if let Some(slow) = self.overdue(device, now).filter(|_| idle) {
+                return Grant::Relieve(slow);
+            }
+            self.devices[device].waits = idle;
+            return Grant::Wait;
         }
         let in_time = self.in_time(device);
         if in_time == 0 || !self.may_take(device) {
@@ -106,17 +151,21 @@ impl Shares {
         Grant::Take(count)
     }
 
-    /// A row of `device` ended: it took `work` propagations, and `seconds` since it was taken, in which the device did `all`.
-    pub fn ended(&mut self, device: usize, work: f64, seconds: f64, all: f64) {
-        let work = work.max(1.0);
+    /// A row of `device` ended.
+    pub fn ended(&mut self, device: usize, row: Ended) {
+        let (work, whole, seconds) = (row.work.max(1.0), row.whole.max(1.0), row.seconds.max(TICK));
         self.ended += 1;
-        self.work += work;
-        self.longest = self.longest.max(work);
-        let device = &mut self.devices[device];
-        device.held = device.held.saturating_sub(1);
-        let seconds = seconds.max(TICK);
-        device.pace = device.pace.min(seconds / work);
-        device.speed = device.speed.max(all.max(work) / seconds);
+        self.work += whole;
+        self.longest = self.longest.max(whole);
+        let at = &mut self.devices[device];
+        at.held = at.held.saturating_sub(1);
+        at.pace = at.pace.min(seconds / work);
+        at.speed = at.speed.max(row.all.max(work) / seconds);
+        let Device { kind, pace, speed, .. } = *at;
+        for other in self.devices.iter_mut().filter(|other| kind.is_some() && other.kind == kind) {
+            other.pace = other.pace.min(pace);
+            other.alike = other.alike.max(speed);
+        }
     }
 
     /// `device` takes no more, and of what it took so many examples come back.
@@ -133,7 +182,7 @@ impl Shares {
         self.left += back;
     }
 
-    /// A device that was gone is there again, with so many slots: how fast it is with these is not known.
+    /// A device that was gone is there again, with so many slots: how fast it is with these is not known, and it is like no other.
     pub fn back(&mut self, device: usize, slots: usize) {
         let relieved = self.devices[device].relieved;
         self.devices[device] = Device { relieved, ..Device::new(slots) };
@@ -153,9 +202,10 @@ impl Shares {
         !self.devices[device].relieved || self.present().all(|at| self.devices[at].relieved)
     }
 
-    /// Propagations a second, at the most; unknown before a row ended there.
+    /// Propagations a second, at the most; those of another of its kind where it has ended nothing itself, unknown where none has.
     fn known(&self, device: usize) -> Option<f64> {
-        Some(self.devices[device].speed).filter(|&speed| speed > 0.0)
+        let Device { speed, alike, .. } = self.devices[device];
+        Some(if speed > 0.0 { speed } else { alike }).filter(|&speed| speed > 0.0)
     }
 
     /// The same; of a device that has ended nothing, as if its slots were like the others'.

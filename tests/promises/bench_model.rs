@@ -1,5 +1,6 @@
 //! What several tests attack: a linear model whose optimal perturbation is known, and a small network with random weights.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
@@ -81,14 +82,37 @@ pub struct Trial<'a> {
 }
 
 /// Hands out the examples at `positions` and collects what became of them.
+#[derive(Default)]
 pub struct Collect {
     pub waiting: Vec<Chain>,
     pub outcomes: BTreeMap<u32, ExampleOutcomes>,
+    /// One time in so many that the engine asks, another device is to go on with a chain; 0 is never.
+    pub passes_on: usize,
+    pub asked: Cell<usize>,
+    /// What another device is to go on with, and what this one is.
+    pub given: Vec<Chain>,
+    pub arrived: Vec<Chain>,
 }
 
 impl Feed for Collect {
     fn take(&mut self) -> Option<Chain> {
         self.waiting.pop()
+    }
+
+    fn receive(&mut self) -> Vec<Chain> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    fn spares(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        // In no rhythm of the engine's own.
+        let scattered = self.asked.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.passes_on > 0 && scattered.is_multiple_of(self.passes_on)
+    }
+
+    fn give(&mut self, chain: Chain) -> gauntlet::Result<()> {
+        self.given.push(chain);
+        Ok(())
     }
 
     fn wants_point(&self, _chain: &Chain) -> bool {
@@ -116,6 +140,20 @@ pub fn attack_tensor(
     pixels: &dyn Examples,
     positions: &[usize],
 ) -> (BTreeMap<u32, ExampleOutcomes>, Effort) {
+    let (outcomes, effort, _) = relayed(trial, oracle, data, pixels, positions, 0);
+    (outcomes, effort)
+}
+
+/// As [`attack_tensor`], in runs that pass chains on to the next, one time in so many that they may. Gives the number of chains passed on
+/// too.
+pub fn relayed(
+    trial: &Trial,
+    oracle: &Oracle,
+    data: &Dataset,
+    pixels: &dyn Examples,
+    positions: &[usize],
+    passes_on: usize,
+) -> (BTreeMap<u32, ExampleOutcomes>, Effort, usize) {
     let row = ATTACKS.iter().find(|row| row.entry.name == trial.kind).unwrap();
     let options = parse_options(&row.entry, trial.options).unwrap();
     (row.check)(&options).unwrap();
@@ -132,7 +170,7 @@ pub fn attack_tensor(
         }
         chain
     };
-    let mut feed = Collect { waiting: positions.iter().map(chain).collect(), outcomes: BTreeMap::new() };
+    let mut feed = Collect { waiting: positions.iter().map(chain).collect(), passes_on, ..Collect::default() };
     let drive = Drive {
         oracle,
         surrogate: None,
@@ -143,6 +181,12 @@ pub fn attack_tensor(
         slots: trial.slots,
         cadence: trial.cadence,
     };
-    let effort = drive.run(&mut feed).unwrap();
-    (feed.outcomes, effort)
+    let mut effort = drive.run(&mut feed).unwrap();
+    let mut passed_on = 0;
+    while !feed.given.is_empty() {
+        passed_on += feed.given.len();
+        feed.arrived = std::mem::take(&mut feed.given);
+        effort += drive.run(&mut feed).unwrap();
+    }
+    (feed.outcomes, effort, passed_on)
 }

@@ -1,6 +1,6 @@
 //! The engine: what becomes of a row does not depend on slots beside it, on order or on cadence; sweeps agree; a NaN fails its own row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -22,7 +22,7 @@ use gauntlet::threat::Norm;
 #[path = "engine/chains.rs"]
 mod chains;
 
-use super::bench_model::{Trial, attack, attack_tensor, planned, relabelled, separable, separator, untrained};
+use super::bench_model::{Trial, attack, attack_tensor, planned, relabelled, relayed, separable, separator, untrained};
 use crate::Promise;
 
 pub fn tests() -> Vec<Promise> {
@@ -37,6 +37,8 @@ pub fn tests() -> Vec<Promise> {
         on_gpu("on the adapter a model whose logits are not finite fails every row", an_ill_model_fails_on_the_adapter),
         on_gpu("the CPU and the adapter agree on every example", devices_agree),
         plain("several workers find what one finds, to the bit", workers_do_not_matter),
+        plain("a chain that is passed on between its rows comes to the same, to the bit", chains_may_be_passed_on),
+        plain("a worker that waits goes on with rows that another has begun, to the bit", a_waiting_worker_goes_on_with_anothers_rows),
         plain("the rows of a device that stops go to the others", lost_rows_are_run),
         plain("another takes the place of a device that fails, and its rows are run", another_takes_a_failed_devices_place),
         plain("examples may stay with the host, whatever is read ahead", examples_may_stay_with_the_host),
@@ -190,15 +192,31 @@ fn devices_agree() {
 #[derive(Default)]
 struct Kept {
     outcomes: Mutex<BTreeMap<u32, ExampleOutcomes>>,
+    /// Adversarial points, by example, epsilon's bits and whether the gallery has it.
+    points: Mutex<BTreeMap<(u32, u64, bool), Vec<f32>>>,
     lost: Mutex<usize>,
 }
 
 impl Sink for Kept {
-    fn commit(&self, _: &DeviceInfo, outcomes: &[ExampleOutcomes], _: &[Specimen], _: &[KeptPoint], _: &Cost) -> gauntlet::Result<()> {
+    fn commit(
+        &self,
+        _: &DeviceInfo,
+        outcomes: &[ExampleOutcomes],
+        specimens: &[Specimen],
+        kept: &[KeptPoint],
+        _: &Cost,
+    ) -> gauntlet::Result<()> {
         for outcomes in outcomes {
             assert!(self.outcomes.lock().unwrap().insert(outcomes.example, outcomes.clone()).is_none(), "committed twice");
         }
+        let shown = specimens.iter().map(|shown| ((shown.example, shown.epsilon.to_bits(), true), shown.adversarial.clone()));
+        let kept = kept.iter().map(|kept| ((kept.broken.example, kept.broken.epsilon.to_bits(), false), kept.adversarial.clone()));
+        self.points.lock().unwrap().extend(shown.chain(kept));
         Ok(())
+    }
+
+    fn keeps(&self) -> bool {
+        true
     }
 
     fn lost(&self, _: &DeviceInfo, _: &gauntlet::Error) {
@@ -214,15 +232,35 @@ fn worker(device: &Device, data: Arc<dyn Examples>, slots: usize) -> Worker {
 
 /// Runs PGD over all examples on workers; gives what was committed, and how many devices were lost.
 fn scheduled(data: &Dataset, workers: Vec<Worker>, renew: &schedule::Renew) -> gauntlet::Result<(BTreeMap<u32, ExampleOutcomes>, usize)> {
+    let kept = kept(data, "steps = 7", workers, renew, &|_| ())?;
+    Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))
+}
+
+/// The same with restarts; `start` hears of each example that a worker begins.
+fn restarted(data: &Dataset, workers: Vec<Worker>, start: &(dyn Fn(usize) + Sync)) -> gauntlet::Result<Kept> {
+    kept(data, "steps = 7\nrestarts = 4", workers, &schedule::no_other, start)
+}
+
+fn kept(
+    data: &Dataset,
+    options: &str,
+    workers: Vec<Worker>,
+    renew: &schedule::Renew,
+    start: &(dyn Fn(usize) + Sync),
+) -> gauntlet::Result<Kept> {
     let row = ATTACKS.iter().find(|row| row.entry.name == "pgd").unwrap();
     let setting = Setting { norm: Norm::Linf, classes: data.classes, shape: data.shape };
-    let parts = (row.build)(&parse_options(&row.entry, "steps = 7").unwrap(), &setting);
+    let parts = (row.build)(&parse_options(&row.entry, options).unwrap(), &setting);
+    let attempts = parts.iter().map(|part| part.attempts()).sum();
     let key = SeriesKey { defence: "tested".into(), attack: "pgd".into(), norm: Norm::Linf };
-    let chain = |at: usize| Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, 1, &EPSILONS);
-    let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| false };
+    let chain = |at: usize| {
+        start(at);
+        Chain::new(at, data.ids[at], data.labels[at], Walk::Descending, attempts, &EPSILONS)
+    };
+    let series = Series { key: &key, parts: &parts, random: [1, 2], data, chain: &chain, shown: &|_| true };
     let kept = Kept::default();
     schedule::run(&series, workers, &(0..data.len()).collect::<Vec<_>>(), &kept, renew)?;
-    Ok((kept.outcomes.into_inner().unwrap(), kept.lost.into_inner().unwrap()))
+    Ok(kept)
 }
 
 /// As [`scheduled`], on the processor with these pixels, nothing taking the place of what is lost.
@@ -239,6 +277,71 @@ fn workers_do_not_matter() {
     for count in [2, 3] {
         assert_eq!(on_pixels(&data, &vec![pixels.clone(); count]).unwrap(), (one.clone(), 0), "{count} workers");
     }
+}
+
+fn chains_may_be_passed_on() {
+    let cases = [("pgd", "steps = 7\nrestarts = 3"), ("mi-fgsm", "steps = 5"), ("fgsm", ""), ("noise", "draws = 9"), ("autoattack", "")];
+    for (kind, options) in cases {
+        let (oracle, data) = small_cnn(&Device::flex());
+        let positions: Vec<usize> = (0..if kind == "autoattack" { 6 } else { data.len() }).collect();
+        let pixels = send(&data, &Device::flex());
+        let trial = series(kind, options, Walk::Descending);
+        let (whole, _, none) = relayed(&trial, &oracle, &data, &pixels, &positions, 0);
+        assert_eq!((whole.len(), none), (positions.len(), 0));
+        for passes_on in [2, 3] {
+            let (outcomes, _, passed_on) = relayed(&trial, &oracle, &data, &pixels, &positions, passes_on);
+            assert!(passed_on > 0, "{kind}: no chain was passed on");
+            assert_eq!(outcomes, whole, "{kind}: {passed_on} times a chain was passed on");
+        }
+    }
+}
+
+/// Examples on the device that write down which of them slots asked for.
+struct Noted {
+    pixels: Tensor<2>,
+    asked: Arc<Mutex<BTreeSet<usize>>>,
+}
+
+impl Examples for Noted {
+    fn put(&self, target: Tensor<2>, positions: &[i32]) -> Tensor<2> {
+        self.asked.lock().unwrap().extend(positions.iter().filter_map(|&at| usize::try_from(at).ok()));
+        self.pixels.put(target, positions)
+    }
+}
+
+fn a_waiting_worker_goes_on_with_anothers_rows() {
+    let (_, data) = small_cnn(&Device::flex());
+    let pixels = send(&data, &Device::flex());
+    let any = worker(&Device::flex(), Arc::new(pixels.clone()), 3);
+    let begun = Mutex::new(vec![0; data.len()]);
+    let run = |workers: usize| {
+        begun.lock().unwrap().fill(0);
+        let asked: Vec<Arc<Mutex<BTreeSet<usize>>>> = (0..workers).map(|_| Arc::default()).collect();
+        let noted = |asked: &Arc<Mutex<BTreeSet<usize>>>| {
+            let asked = asked.clone();
+            Worker { data: Arc::new(Noted { pixels: pixels.clone(), asked }), ..any.clone() }
+        };
+        let start = |at: usize| begun.lock().unwrap()[at] += 1;
+        let kept = restarted(&data, asked.iter().map(noted).collect(), &start).unwrap();
+        let both = (0..data.len()).filter(|at| asked.iter().filter(|asked| asked.lock().unwrap().contains(at)).count() > 1);
+        // Begun once, and yet in the slots of both.
+        let moved = both.filter(|&at| begun.lock().unwrap()[at] == 1).count();
+        (kept.outcomes.into_inner().unwrap(), kept.points.into_inner().unwrap(), moved)
+    };
+    let (outcomes, points, _) = run(1);
+    assert_eq!(outcomes.len(), data.len());
+    let mut moved = 0;
+    // Which worker waits for which is a matter of their speeds.
+    for _ in 0..200 {
+        let again = run(2);
+        assert!(again.0 == outcomes, "{} rows moved, and outcomes differ", again.2);
+        assert!(again.1 == points, "{} rows moved, and points differ", again.2);
+        moved += again.2;
+        if moved >= 10 {
+            return;
+        }
+    }
+    panic!("{moved} rows moved");
 }
 
 fn lost_rows_are_run() {

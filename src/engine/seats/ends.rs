@@ -10,7 +10,7 @@ use crate::kernel::row::{BROKEN, FAILED, RUNNING, SURVIVED, State};
 use crate::kernel::words::upload;
 
 impl Seats<'_, '_> {
-    /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot.
+    /// Reads the flags and lets ended rows leave; a chain with another row keeps its slot, but where another device is to go on with it.
     pub(super) fn leave(&mut self, sound: bool) -> Result<()> {
         let states: Vec<State> = read_words(self.slots.state.clone())?;
         let crafted = self.drive.surrogate.is_some();
@@ -83,6 +83,12 @@ impl Seats<'_, '_> {
             let active = self.active.get_mut(&seat.number).expect("a seated chain is not finished");
             active.chain.record(seat.row, end, forwards, backwards);
             let kept = attack.keeps_for_next_row() && end != End::Failed;
+            let movable = !kept && active.pending == 0 && active.chain.next_row().is_some();
+            if movable && self.feed.spares() {
+                let active = self.active.remove(&seat.number).expect("it was there a line ago");
+                self.feed.give(active.chain)?;
+                continue;
+            }
             self.seats[slot] = self.seat(seat.number, kept);
             if self.seats[slot].is_none() {
                 gone.push(seat.number);
