@@ -19,7 +19,7 @@ pub trait Feed {
     /// The next example, or `None` where there is none now; asked again while rows run.
     fn take(&mut self) -> Option<Chain>;
 
-    /// Chains that another device has begun, to go on with.
+    /// Chains that were given to the device, to go on with.
     fn receive(&mut self) -> Vec<Chain> {
         Vec::new()
     }

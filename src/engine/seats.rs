@@ -110,11 +110,16 @@ impl<'a, 'f> Seats<'a, 'f> {
         } else if self.judge.is_idle() {
             return Ok(false);
         } else {
-            let judgements = self.judge.judge(self.drive.oracle, self.drive.data, self.drive.norm)?;
-            self.tell();
-            self.hear(judgements)?;
+            self.ask_judge()?;
         }
         Ok(true)
+    }
+
+    /// Has every claim judged that was handed in.
+    fn ask_judge(&mut self) -> Result<()> {
+        let judgements = self.judge.judge(self.drive.oracle, self.drive.data, self.drive.norm)?;
+        self.tell();
+        self.hear(judgements)
     }
 
     fn tell(&mut self) {
@@ -209,13 +214,15 @@ impl<'a, 'f> Seats<'a, 'f> {
             if !self.takes_new() {
                 return Ok(None);
             }
-            let Some(chain) = self.feed.take() else {
-                self.exhausted = true;
-                return Ok(None);
-            };
-            self.exhausted = false;
+            let Some(chain) = self.take() else { return Ok(None) };
             self.enter(chain)?;
         }
+    }
+
+    fn take(&mut self) -> Option<Chain> {
+        let chain = self.feed.take();
+        self.exhausted = chain.is_none();
+        chain
     }
 
     fn enter(&mut self, chain: Chain) -> Result<()> {
@@ -235,7 +242,12 @@ impl<'a, 'f> Seats<'a, 'f> {
             let idle = |number: &usize| self.active[number].pending == 0;
             let found = (0..self.waiting.len()).rev().find_map(|lane| Some((lane, self.waiting[lane].iter().rposition(idle)?)));
             let Some((lane, at)) = found else {
-                let Some(chain) = self.feed.take() else { break };
+                // A chain with a claim goes nowhere before the judge has spoken.
+                if !self.judge.is_idle() {
+                    self.ask_judge()?;
+                    continue;
+                }
+                let Some(chain) = self.take() else { break };
                 self.feed.give(chain)?;
                 continue;
             };

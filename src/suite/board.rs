@@ -18,7 +18,7 @@ pub(super) struct Taken {
     pub(super) positions: Vec<usize>,
 }
 
-/// An example that one worker has begun and another goes on with.
+/// An example that a worker gives away, begun or not.
 pub(super) struct Moved {
     pub(super) chain: Chain,
     /// Propagations that a first look took.
@@ -30,7 +30,7 @@ pub(super) struct Moved {
 /// What an idle worker goes on with.
 pub(super) enum Handed {
     New(Taken),
-    /// Rows of others, each a chunk of this number.
+    /// What was given to it, each a chunk of this number.
     Moved(Vec<(usize, Moved)>),
 }
 
@@ -42,7 +42,7 @@ struct State {
     out: Vec<BTreeMap<usize, Vec<usize>>>,
     /// Workers whose rows were taken back, until they notice.
     relieved: Vec<bool>,
-    /// Given to a worker by others, by the number of the chunk, until it notices.
+    /// Given to a worker, by the number of the chunk, until it notices.
     adrift: Vec<Vec<(usize, Moved)>>,
     handed_out: usize,
     stopped: bool,
@@ -105,8 +105,9 @@ impl Board {
     /// Work for an idle worker, as soon as there is some; `None` once everything is ended.
     pub(super) fn wait(&self, worker: usize) -> Option<Handed> {
         let mut state = self.state();
-        state.relieved[worker] = false;
         loop {
+            // A worker that waits has nothing left of what was taken back.
+            state.relieved[worker] = false;
             if !state.stopped && !state.adrift[worker].is_empty() {
                 return Some(Handed::Moved(state.receive(worker)));
             }
@@ -123,9 +124,10 @@ impl Board {
         }
     }
 
-    /// What others gave to a worker since it was asked last.
+    /// What was given to a worker since it was asked last.
     pub(super) fn receive(&self, worker: usize) -> Vec<(usize, Moved)> {
-        self.state().receive(worker)
+        let mut state = self.state();
+        if state.relieved[worker] { Vec::new() } else { state.receive(worker) }
     }
 
     /// Whether a worker had best give one of its rows to another.
@@ -143,7 +145,7 @@ impl Board {
         positions.retain(|&other| other != position);
         let to = state.shares.taker(worker);
         if let Some(to) = to {
-            state.shares.given(worker, to, self.now());
+            state.shares.given(worker, to);
             tracing::debug!(example = moved.chain.example, from = worker, to, "a row goes on elsewhere");
         }
         let to = to.unwrap_or(worker);

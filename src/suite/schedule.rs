@@ -19,7 +19,7 @@ use crate::error::Kind;
 use crate::evaluate::cost::Cost;
 use crate::evaluate::record::{ExampleOutcomes, SeriesKey, Specimen};
 use crate::evaluate::results::DeviceInfo;
-use crate::store::{Broken, KeptPoint, device_kind};
+use crate::store::{Broken, KeptPoint};
 use crate::{Error, Result};
 
 /// A device with a defence on it.
@@ -115,9 +115,8 @@ pub fn check_interrupt() -> Result<()> {
 /// A store that fails; a user's interrupt; a device that stopped, where no other is left. What was committed stays committed.
 pub fn run(series: &Series, workers: Vec<Worker>, positions: &[usize], sink: &dyn Sink, renew: &Renew) -> Result<()> {
     let slots: Vec<usize> = workers.iter().map(|worker| worker.info.slots).collect();
-    let kinds: Vec<String> = workers.iter().map(|worker| device_kind(&worker.info)).collect();
-    let alike = |kind: &String| kinds.iter().position(|other| other == kind);
-    let board = Board::new(positions, &slots, &kinds.iter().filter_map(alike).collect::<Vec<_>>());
+    let alike = |worker: &Worker| workers.iter().position(|other| other.info == worker.info);
+    let board = Board::new(positions, &slots, &workers.iter().filter_map(alike).collect::<Vec<_>>());
     let ends: Vec<Result<()>> = std::thread::scope(|scope| {
         let board = &board;
         let serve = |(at, worker)| scope.spawn(move || Shift { series, board, sink, renew, at }.serve(worker));
@@ -233,7 +232,7 @@ struct Chunks<'a> {
     /// By position of an example.
     under_way: BTreeMap<usize, UnderWay>,
     next: VecDeque<(usize, usize)>,
-    /// Given by other workers.
+    /// Given to the worker.
     arrived: Vec<(usize, Moved)>,
     effort: Effort,
     booked: Effort,
@@ -329,6 +328,9 @@ impl Feed for Chunks<'_> {
     fn receive(&mut self) -> Vec<Chain> {
         let mut arrived = std::mem::take(&mut self.arrived);
         arrived.extend(self.shift.board.receive(self.shift.at));
+        if arrived.is_empty() {
+            return Vec::new();
+        }
         self.worker.data.expect(&arrived.iter().map(|(_, moved)| moved.chain.position).collect::<Vec<_>>());
         let mut chains = Vec::with_capacity(arrived.len());
         for (number, Moved { chain, looked, specimen, kept }) in arrived {

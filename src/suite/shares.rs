@@ -57,7 +57,7 @@ struct Device {
     speed: f64,
     /// The same of the fastest device of this kind.
     alike: f64,
-    /// When it last took something.
+    /// When it last took something; of what it was given, when the giver did.
     taken: f64,
     /// Which devices it is alike; `None` where none.
     kind: Option<usize>,
@@ -178,6 +178,7 @@ impl Shares {
     /// What `device` holds is taken back, so many examples; it takes no more while there are others.
     pub fn relieve(&mut self, device: usize, back: usize) {
         self.devices[device].relieved = true;
+        self.devices[device].waits = false;
         self.devices[device].held = 0;
         self.left += back;
     }

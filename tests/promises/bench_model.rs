@@ -144,8 +144,8 @@ pub fn attack_tensor(
     (outcomes, effort)
 }
 
-/// As [`attack_tensor`], in runs that pass chains on to the next, one time in so many that they may. Gives the number of chains passed on
-/// too.
+/// As [`attack_tensor`], in runs that pass chains on to the next, one time in so many that they may. Gives the number of chains too
+/// that were passed on after a row of theirs.
 pub fn relayed(
     trial: &Trial,
     oracle: &Oracle,
@@ -184,7 +184,7 @@ pub fn relayed(
     let mut effort = drive.run(&mut feed).unwrap();
     let mut passed_on = 0;
     while !feed.given.is_empty() {
-        passed_on += feed.given.len();
+        passed_on += feed.given.iter().filter(|chain| chain.passes() > 0).count();
         feed.arrived = std::mem::take(&mut feed.given);
         effort += drive.run(&mut feed).unwrap();
     }

@@ -4,10 +4,11 @@
 mod simulated;
 
 use gauntlet::suite::shares::{Ended, Grant, Shares};
-use simulated::{Outcome, by_arithmetic, equal, mixed, rows, run};
+use simulated::{Outcome, by_arithmetic, equal, mixed, rows, run, shared};
 
 promises! {
     equal_devices_finish_together,
+    rows_that_go_elsewhere_make_nothing_slower,
     rows_under_way_go_to_an_idle_device_of_the_same_kind_and_no_other,
     a_slow_device_never_holds_the_last_rows,
     devices_of_mixed_speed_are_all_of_use,
@@ -42,6 +43,22 @@ fn equal_devices_finish_together() {
     }
 }
 
+fn rows_that_go_elsewhere_make_nothing_slower() {
+    let mut sooner = 0;
+    for times in [&[1.0; 8][..], &[1.0, 4.0, 4.0], &[1.0, 2.5, 2.5], &[1.0, 1.0, 4.0, 4.0]] {
+        for stand in [ROBUST, HALF, FEW, UNDEFENDED] {
+            let rows = rows(EXAMPLES, stand);
+            for devices in [mixed(times, 64), by_arithmetic(mixed(times, 64))] {
+                let each: Vec<usize> = (0..devices.len()).collect();
+                let [given, kept] = [run(&devices, &rows), shared(&devices, &rows, &each)].map(|outcome| outcome.seconds);
+                assert!(given <= 1.005 * kept, "{times:?}, {stand} stand: {given} where rows go elsewhere, {kept} where they stay");
+                sooner += usize::from(given < 0.98 * kept);
+            }
+        }
+    }
+    assert!(sooner >= 4, "rows that go elsewhere were of use {sooner} times");
+}
+
 fn rows_under_way_go_to_an_idle_device_of_the_same_kind_and_no_other() {
     let mut shares = Shares::new(12, &[8, 8, 8]).of_kinds(&[0, 0, 1]);
     for device in [0, 1, 2] {
@@ -55,7 +72,7 @@ fn rows_under_way_go_to_an_idle_device_of_the_same_kind_and_no_other() {
     }
     for given in 0..2 {
         assert_eq!(shares.taker(0), Some(1), "{given} given");
-        shares.given(0, 1, 1.0);
+        shares.given(0, 1);
     }
     assert_eq!(shares.taker(0), None, "both have two");
     shares.ended(1, row(10.0, 1.0, 80.0));

@@ -16,12 +16,13 @@ impl Shares {
         (held >= theirs + 2).then_some(to)
     }
 
-    /// `device` gave a row to another, at second `now`.
-    pub fn given(&mut self, device: usize, to: usize, now: f64) {
+    /// `device` gave a row to another. The row is as old there as it was.
+    pub fn given(&mut self, device: usize, to: usize) {
+        let Device { taken, .. } = self.devices[device];
         self.devices[device].held -= 1;
         let other = &mut self.devices[to];
+        other.taken = if other.held == 0 { taken } else { other.taken.min(taken) };
         other.held += 1;
-        other.taken = now;
     }
 
     /// A device that waited goes on with the rows that it was given.

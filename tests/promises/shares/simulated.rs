@@ -133,10 +133,14 @@ impl Batch {
 
 /// Runs rows on machines as the scheduler shares them out. Machines of one speed are alike.
 pub fn run(machines: &[Machine], rows: &[Vec<(usize, u32)>]) -> Outcome {
-    let slots: Vec<usize> = machines.iter().map(|machine| machine.slots).collect();
     let alike = |machine: &Machine| machines.iter().position(|other| other.step.total_cmp(&machine.step).is_eq());
-    let kinds: Vec<usize> = machines.iter().filter_map(alike).collect();
-    let mut shares = Shares::new(rows.len(), &slots).of_kinds(&kinds);
+    shared(machines, rows, &machines.iter().filter_map(alike).collect::<Vec<_>>())
+}
+
+/// As [`run`], machines of the same number in `kinds` being alike.
+pub fn shared(machines: &[Machine], rows: &[Vec<(usize, u32)>], kinds: &[usize]) -> Outcome {
+    let slots: Vec<usize> = machines.iter().map(|machine| machine.slots).collect();
+    let mut shares = Shares::new(rows.len(), &slots).of_kinds(kinds);
     let mut queue: Vec<usize> = (0..rows.len()).rev().collect();
     let fastest = machines.iter().map(|machine| machine.step).fold(f64::INFINITY, f64::min);
     let batch = |&machine: &Machine| Batch {
@@ -176,22 +180,12 @@ pub fn run(machines: &[Machine], rows: &[Vec<(usize, u32)>]) -> Outcome {
         let (ended, running): (Vec<Running>, Vec<Running>) = went_on.partition(|row| row.left == 0);
         batch.running = running;
         let mut gifts = Vec::new();
-        while batch.next.len() + batch.has_parked() > 0
-            && let Some(to) = shares.taker(at)
-        {
-            let unborn = |row| Held { row, tried: 0, before: 0, at: now, all: 0.0 };
-            let waiting = batch.next.pop_back().map(unborn).or_else(|| batch.parked.iter_mut().rev().find_map(VecDeque::pop_back));
-            let held = waiting.expect("one waits");
-            shares.given(at, to, now);
-            batch.mine.retain(|&mine| mine != held.row);
-            gifts.push((to, held));
-        }
         for Running { held, .. } in ended {
             let tried = held.tried + 1;
             if let Some(&(part, left)) = rows[held.row].get(tried) {
                 let held = Held { tried, ..held };
                 if let Some(to) = shares.taker(at) {
-                    shares.given(at, to, now);
+                    shares.given(at, to);
                     batch.mine.retain(|&mine| mine != held.row);
                     gifts.push((to, held));
                 } else if part == batch.part {
@@ -207,6 +201,17 @@ pub fn run(machines: &[Machine], rows: &[Vec<(usize, u32)>]) -> Outcome {
             let row = Ended { work: (whole - held.before).into(), whole: whole.into(), seconds: now - held.at, all: batch.all - held.all };
             shares.ended(at, row);
             last = last.max(now);
+        }
+        let batch = &mut batches[at];
+        while batch.next.len() + batch.has_parked() > 0
+            && let Some(to) = shares.taker(at)
+        {
+            let parked = batch.parked.iter_mut().rev().find_map(VecDeque::pop_back);
+            let unbegun = |row| Held { row, tried: 0, before: 0, at: now, all: 0.0 };
+            let held = parked.or_else(|| batch.next.pop_front().map(unbegun)).expect("one waits");
+            shares.given(at, to);
+            batch.mine.retain(|&mine| mine != held.row);
+            gifts.push((to, held));
         }
         // They arrive where the receiver is between two steps.
         for (to, held) in gifts {
