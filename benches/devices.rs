@@ -21,7 +21,7 @@ fn table(bound: &str, as_bound: fn(Vec<Machine>) -> Vec<Machine>) {
         for count in [1, 2, 4, 8, 16, 32, 64] {
             line(&format!("{count} equal"), &as_bound(equal(count, slots)));
         }
-        for times in [&[1.0, 1.0, 10.0][..], &[1.0, 2.0, 4.0], &[1.0, 100.0]] {
+        for times in [&[1.0, 1.0, 10.0][..], &[1.0, 2.0, 4.0], &[1.0, 4.0, 4.0], &[1.0, 100.0]] {
             let name: Vec<String> = times.iter().map(f64::to_string).collect();
             line(&name.join(" : "), &as_bound(mixed(times, slots)));
         }

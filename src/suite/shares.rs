@@ -7,7 +7,7 @@
 //! - No device holds more than its share, by speed, of all that is not ended.
 //! - A device takes nothing that it would end after the others could have ended everything.
 //! - Where nothing is left and a device holds rows that an idle one would end in half the time that they will still take, they are taken back
-//!   and run again; of a slow device that is late, they are expected to take as long again as it is late.
+//!   and run again, those of all such devices together; of a slow device that is late, they are expected to take as long again as it is late.
 //! - Where nothing is left, devices of one kind give each other rows that are under way ([`level`]).
 //!
 //! Both speeds of a device are measured as rows end. How fast one row goes: seconds from being taken to being ended by propagations, of the
@@ -99,6 +99,8 @@ pub struct Ended {
 #[derive(Clone, Debug)]
 pub struct Shares {
     left: usize,
+    /// How many of those, at the most, were taken back from slow devices.
+    returned: usize,
     devices: Vec<Device>,
     ended: usize,
     work: f64,
@@ -108,7 +110,14 @@ pub struct Shares {
 impl Shares {
     /// So many examples for devices with so many slots each.
     pub fn new(examples: usize, slots: &[usize]) -> Self {
-        Self { left: examples, devices: slots.iter().map(|&slots| Device::new(slots)).collect(), ended: 0, work: 0.0, longest: 0.0 }
+        Self {
+            left: examples,
+            returned: 0,
+            devices: slots.iter().map(|&slots| Device::new(slots)).collect(),
+            ended: 0,
+            work: 0.0,
+            longest: 0.0,
+        }
     }
 
     /// Devices with the same number are alike: what a row comes to is the same on each, and they give each other rows.
@@ -125,11 +134,15 @@ impl Shares {
         if self.devices[device].gone || self.left + held == 0 {
             return Grant::End;
         }
+        let idle = self.devices[device].held == 0;
+        // What was taken back for it waits until it has taken back what it can.
+        if idle
+            && self.left <= self.returned
+            && let Some(slow) = self.overdue(device, now)
+        {
+            return Grant::Relieve(slow);
+        }
         if self.left == 0 {
-            let idle = self.devices[device].held == 0;
-            if let Some(slow) = self.overdue(device, now).filter(|_| idle) {
-                return Grant::Relieve(slow);
-            }
             self.devices[device].waits = idle;
             return Grant::Wait;
         }
@@ -146,6 +159,7 @@ impl Shares {
         let guided = if self.present().count() > 1 { (self.left as f64 * part * PART).ceil() as usize } else { CHUNK };
         let count = room.min(guided).min(in_time).min(CHUNK).clamp(1, self.left);
         self.left -= count;
+        self.returned = self.returned.min(self.left);
         self.devices[device].held += count;
         self.devices[device].taken = now;
         Grant::Take(count)
@@ -181,6 +195,7 @@ impl Shares {
         self.devices[device].waits = false;
         self.devices[device].held = 0;
         self.left += back;
+        self.returned += back;
     }
 
     /// A device that was gone is there again, with so many slots: how fast it is with these is not known, and it is like no other.
@@ -254,7 +269,7 @@ impl Shares {
     /// A device whose rows this one, idle, would end much sooner than it will itself.
     fn overdue(&self, device: usize, now: f64) -> Option<usize> {
         let redone = |at: usize| {
-            let held = self.devices[at].held;
+            let held = self.devices[at].held + self.left;
             Some(self.latency(device, held)? * held.div_ceil(self.devices[device].slots) as f64)
         };
         let left = |at: usize| {

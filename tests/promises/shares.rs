@@ -12,6 +12,7 @@ promises! {
     rows_under_way_go_to_an_idle_device_of_the_same_kind_and_no_other,
     a_slow_device_never_holds_the_last_rows,
     devices_of_mixed_speed_are_all_of_use,
+    a_fast_device_runs_again_what_all_slow_ones_hold,
     devices_bound_by_arithmetic_are_known_by_what_they_do,
     a_slow_device_that_is_late_gives_its_rows_to_a_fast_one_and_no_other,
     rules_hold_among_devices_whose_rows_were_all_taken_back,
@@ -106,6 +107,12 @@ fn devices_of_mixed_speed_are_all_of_use() {
             assert!((0.95..=1.0 + 1e-9).contains(&busy), "{times:?}, {stand} stand: {busy}");
         }
     }
+}
+
+fn a_fast_device_runs_again_what_all_slow_ones_hold() {
+    let rows = rows(EXAMPLES, FEW);
+    let [together, alone] = [mixed(&[1.0, 4.0, 4.0], 64), equal(1, 64)].map(|devices| run(&devices, &rows).seconds);
+    assert!(together < 0.85 * alone, "{together} with two slow devices, {alone} without");
 }
 
 /// In few slots a row goes faster, and the device does no more.
