@@ -8,6 +8,7 @@ promises! {
     a_place_that_cannot_be_written_is_bad_input_before_anything_runs,
     radii_beyond_the_images_are_refused,
     a_model_its_architecture_and_its_fields_are_told_apart,
+    an_image_whose_colours_a_model_does_not_take_is_told_of,
     what_only_reads_a_run_leaves_no_files_beside_its_store,
     a_group_of_seeds_is_compared_by_its_name,
     everything_that_can_be_listed_is_named_by_the_help,
@@ -118,6 +119,27 @@ fn a_model_its_architecture_and_its_fields_are_told_apart() {
     for option in ["--model-fields", "--model"] {
         let said = ends(&bench.run(&["model", WEIGHTS, option, fields, "--shape", "1,8,8"]), 0);
         assert!(said.contains("logits of 10 classes"), "{said}");
+    }
+}
+
+fn an_image_whose_colours_a_model_does_not_take_is_told_of() {
+    let bench = Bench::new(SUITE);
+    let grey: Vec<f32> = (0..64).map(|at| f32::from(u8::from(at % 3 == 0))).collect();
+    gauntlet::data::picture::write(&bench.root.join("grey.png"), &grey, [1, 8, 8]).unwrap();
+    gauntlet::data::picture::write(&bench.root.join("colour.png"), &grey.repeat(3), [3, 8, 8]).unwrap();
+    for (model, channels, other, told) in [
+        ("script-softmax-12.onnx", 1, "colour.png", "the image is made grey"),
+        ("dynamo-option-a-21.onnx", 3, "grey.png", "all are the image's grey"),
+    ] {
+        let model = format!("{}/tests/fixtures/onnx/{model}", env!("CARGO_MANIFEST_DIR"));
+        for image in ["grey.png", "colour.png"] {
+            let end =
+                bench.run(&["attack", image, "--model", &model, "--attack", "pgd", "--epsilon", "1", "--device", "cpu", "--out", "x.png"]);
+            let said = ends(&end, 0);
+            assert_eq!(said.contains(told), image == other, "{image}, {channels} channels: {said}");
+            assert_eq!(said.contains("the model takes"), image == other, "{image}, {channels} channels: {said}");
+            assert_eq!(gauntlet::data::picture::shape(&bench.root.join("x.png")).unwrap(), [channels, 8, 8], "{image}");
+        }
     }
 }
 
