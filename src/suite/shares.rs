@@ -8,7 +8,7 @@
 //! - A device takes nothing that it would end after the others could have ended everything.
 //! - Where nothing is left and a device holds rows that an idle one would end in half the time that they will still take, they are taken back
 //!   and run again, those of all such devices together; of a slow device that is late, they are expected to take as long again as it is late.
-//! - Where nothing is left, devices of one kind give each other rows that are under way ([`level`]).
+//! - Where nothing is left, devices of one kind give each other rows that are under way ([`Shares::taker`]).
 //!
 //! Both speeds of a device are measured as rows end. How fast one row goes: seconds from being taken to being ended by propagations, of the
 //! row that went fastest. How much it does: what it did in all, judgements and empty slots included, by those seconds, of when it did most.
