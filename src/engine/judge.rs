@@ -1,7 +1,7 @@
 //! The judge: what an attack hands in is projected on the ball again, clipped again, and put before the defence again. Only its verdict
 //! counts.
 //!
-//! Claims wait until a batch is full, so that a judgement costs one forward pass of one slot, or as many as a random defence's
+//! Claims wait until a batch is full or rows wait for the word, so that a judgement costs one forward pass of one slot, or as many as a random defence's
 //! decision takes draws. A claim's verdict does not depend on the claims beside it.
 
 use burn::tensor::{Device, Tensor};

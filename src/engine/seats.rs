@@ -233,7 +233,8 @@ impl<'a, 'f> Seats<'a, 'f> {
     }
 
     /// Goes on with other devices' chains, and gives them such as wait for a slot and for no word of the judge, those of the last part
-    /// first and those that have not begun last.
+    /// first and those that have not begun last. Where there is none the judge speaks, so that one may be given between
+    /// two of its rows.
     fn trade(&mut self) -> Result<()> {
         for chain in self.feed.receive() {
             self.enter(chain)?;
@@ -242,13 +243,15 @@ impl<'a, 'f> Seats<'a, 'f> {
             let idle = |number: &usize| self.active[number].pending == 0;
             let found = (0..self.waiting.len()).rev().find_map(|lane| Some((lane, self.waiting[lane].iter().rposition(idle)?)));
             let Some((lane, at)) = found else {
-                // A chain with a claim goes nowhere before the judge has spoken.
-                if !self.judge.is_idle() {
-                    self.ask_judge()?;
+                if let Some(chain) = self.take() {
+                    self.feed.give(chain)?;
                     continue;
                 }
-                let Some(chain) = self.take() else { break };
-                self.feed.give(chain)?;
+                if self.judge.is_idle() {
+                    break;
+                }
+                // A chain with a claim goes nowhere before the judge has spoken.
+                self.ask_judge()?;
                 continue;
             };
             let number = self.waiting[lane].remove(at).expect("it was found there");

@@ -59,7 +59,7 @@ struct Device {
     alike: f64,
     /// When it last took something; of what it was given, when the giver did.
     taken: f64,
-    /// Which devices it is alike; `None` where none.
+    /// Number of its kind; `None` where it is like no other.
     kind: Option<usize>,
     /// Whether it has nothing, and waits.
     waits: bool,
@@ -135,8 +135,10 @@ impl Shares {
             return Grant::End;
         }
         let idle = self.devices[device].held == 0;
-        // What was taken back for it waits until it has taken back what it can.
+        // What was taken back waits until a device that is to have it has taken back what it can.
+        let takes = self.left == 0 || self.may_take(device) && self.in_time(device) > 0;
         if idle
+            && takes
             && self.left <= self.returned
             && let Some(slow) = self.overdue(device, now)
         {
